@@ -1,0 +1,144 @@
+// Contexts and execution engines: the main door of the library.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <spdlog/fwd.h>
+
+#include <ashlar/export.hpp>
+#include <ashlar/frontend.hpp>
+#include <ashlar/memory.hpp>
+#include <ashlar/result.hpp>
+#include <ashlar/stats.hpp>
+#include <ashlar/types.hpp>
+#include <ashlar/vcpu.hpp>
+
+namespace ashlar {
+
+/// How executable memory is had.
+enum class CodeMemoryMode : std::uint8_t {
+  automatic,    ///< dual mapping, then toggled protection, then none: the first that works
+  dual_mapped,  ///< one writable and one executable mapping of the same pages
+  toggled,      ///< one mapping, switched between writable and executable
+  none,         ///< no executable memory: everything is interpreted
+};
+
+struct ContextConfig {
+  /// Required. Must outlive the context.
+  const Frontend* frontend = nullptr;
+  /// Where guest code is fetched from; may be null for a BlockStore. Must outlive the context.
+  GuestMemory* memory = nullptr;
+  TranslateLimits translate;
+  /// Upper limit of host code, in bytes, at least 64 KiB.
+  std::uint64_t code_limit = std::uint64_t{64} << 20;
+  CodeMemoryMode code_memory = CodeMemoryMode::automatic;
+  /// Where the library logs; null: nowhere.
+  std::shared_ptr<spdlog::logger> logger;
+};
+
+enum class ExitReason : std::uint8_t {
+  block_done,           ///< execute_block: the block ended and names its successor
+  fuel,                 ///< RunLimits::fuel is spent
+  halted,               ///< Vcpu::request_halt
+  syscall,              ///< resumes behind the instruction
+  breakpoint,           ///< resumes at the instruction
+  illegal_instruction,  ///< resumes at the instruction
+  guest_exit,           ///< a block's own stop; `detail` is the block's
+  fault,                ///< `fault` says what and where; resumes at the faulting instruction, nothing of it done
+};
+
+/// The name of a reason, for logs and messages.
+ASHLAR_API const char* to_string(ExitReason reason) noexcept;
+
+enum class Tier : std::uint8_t { none, interpreter, jit };
+
+struct ExecutionResult {
+  ExitReason reason = ExitReason::block_done;
+  /// Which engine ran the block (execute_block), or the last one (run).
+  Tier tier = Tier::none;
+  /// execute_block: the block was in the cache already (translated for the interpreter, compiled for the JIT).
+  bool cache_hit = false;
+  /// Where execution goes on; also in the vCPU.
+  BlockKey next;
+  /// `stop`'s detail for guest_exit.
+  std::int32_t detail = 0;
+  /// Valid if reason is fault.
+  Fault fault;
+  /// Guest instructions executed, if the run counted them (RunLimits::fuel), else 0.
+  std::uint64_t instructions = 0;
+};
+
+struct RunLimits {
+  /// Stop after exactly so many guest instructions. Not set: not counted, which is faster.
+  std::optional<std::uint64_t> fuel;
+};
+
+class ExecutionEngine;
+
+/// What executors and threads share: translated blocks, the code cache, the stats. Must outlive its executors, and its
+/// vCPUs' runs. All methods are thread-safe.
+class ASHLAR_API ExecutionContext final {
+ public:
+  /// invalid_argument without a front end, or for a limit outside its range.
+  static Result<std::unique_ptr<ExecutionContext>> create(const ContextConfig& config);
+  ~ExecutionContext();
+  ExecutionContext(const ExecutionContext&) = delete;
+  ExecutionContext& operator=(const ExecutionContext&) = delete;
+
+  const ContextConfig& config() const noexcept;
+  StatsSnapshot stats() const;
+  /// Makes every translation of code in the range unreachable. Threads that run may finish the block they are in.
+  void invalidate(GuestRange range);
+  /// Everything.
+  void flush();
+  /// Translates (or finds) a block and returns its IR as text, before and after optimising; for dumps and tests.
+  Result<std::string> dump_ir(BlockKey key, bool optimised);
+
+  /// For the library's own executors.
+  class Impl;
+  Impl& impl() noexcept { return *impl_; }
+
+ private:
+  explicit ExecutionContext(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Runs vCPUs. Thread-safe: any number of threads may use one executor at once, each with its own vCPUs.
+class ASHLAR_API ExecutionEngine {
+ public:
+  virtual ~ExecutionEngine() = default;
+
+  /// Executes the one block named by `key`, whatever the vCPU's pc was, and leaves the vCPU at its successor. A block that is not there is
+  /// translated (and compiled) first. A fetch fault is ExitReason::fault.
+  virtual ExecutionResult execute_block(Vcpu& vcpu, BlockKey key) = 0;
+  /// Executes blocks one after the other in the given order, one result for each, and returns how many were executed: stops behind the
+  /// first that ended otherwise than block_done. results.size() must be at least keys.size().
+  virtual std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) = 0;
+  /// Runs from the vCPU's pc until something stops it.
+  virtual ExecutionResult run(Vcpu& vcpu, const RunLimits& limits = {}) = 0;
+
+  virtual void flush() = 0;
+  virtual void invalidate(GuestRange range) = 0;
+  virtual StatsSnapshot stats() const = 0;
+};
+
+/// Tier 0: the interpreter; needs no executable memory.
+class ASHLAR_API InterpreterExecutor final : public ExecutionEngine {
+ public:
+  explicit InterpreterExecutor(ExecutionContext& context);
+  ExecutionResult execute_block(Vcpu& vcpu, BlockKey key) override;
+  std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) override;
+  ExecutionResult run(Vcpu& vcpu, const RunLimits& limits = {}) override;
+  void flush() override;
+  void invalidate(GuestRange range) override;
+  StatsSnapshot stats() const override;
+
+ private:
+  ExecutionContext& context_;
+};
+
+}  // namespace ashlar

@@ -1,0 +1,100 @@
+// The memory of a vCPU as emitted code sees it. This is the ABI between the engine, the interpreter and both hosts'
+// emitted code; embedders use Vcpu (vcpu.hpp) instead.
+//
+//   word    -32-n..-33   temporaries: temp i is word -33-i
+//   word    -32..-1      VcpuCold (its last word, -1, always reads as zero)
+//   base -> word 0..3    VcpuHot
+//   word    4..          state slots
+//
+// The x86-64 host's state register points 128 bytes past the base, so that the hot header and the first 28 slots are reached
+// by one-byte displacements; AArch64's scaled 12-bit displacements reach everything at and above the base, its
+// signed 9-bit ones the cold header.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <ashlar/ir.hpp>
+
+namespace ashlar {
+
+class Vcpu;
+
+/// Reasons for a vCPU to look up from its work at the next check; bits of VcpuHot::attention. Any thread may set bits.
+enum Attention : std::uint32_t {
+  kAttendHalt = 1,       ///< Vcpu::request_halt
+  kAttendFlush = 2,      ///< translations were invalidated: forget the jump cache and return stack
+  kAttendSafepoint = 4,  ///< somebody waits for all vCPUs at block boundaries
+  kAttendExit = 8,       ///< a helper asks to leave the block
+};
+
+struct VcpuHot {
+  /// Highest base address that passes the inline check of a flat window: the window's size plus what its
+  /// upper guard region swallows. 0 with paged memory.
+  std::uint64_t mem_limit;
+  /// Attention bits. Checked by emitted code and the interpreter at backward and indirect jumps.
+  std::atomic<std::uint32_t> attention;
+  std::uint32_t reserved;
+  /// Guest instructions that may still run, where fuel is counted.
+  std::int64_t fuel;
+  /// The vCPU's jump cache for its current mode (cache/jump_cache.hpp).
+  void* jump_cache;
+};
+
+struct VcpuCold {
+  std::uint64_t spare[12];
+  /// Interpreter: the instruction being executed, stored before each access that may fault.
+  const void* interp_inst;
+  /// Return-address stack: next entry's index.
+  std::uint64_t ras_top;
+  /// How emitted code left: an engine-internal code, and the exit site or fault that it left by.
+  std::uint64_t exit_code;
+  std::uint64_t exit_info;
+  /// Host stack pointer to return to, and the host's own float control word while guest code runs.
+  std::uint64_t host_sp;
+  std::uint64_t host_float_control;
+  /// Where helpers find the vCPU object and the engine's private data of this vCPU.
+  Vcpu* vcpu;
+  void* engine;
+  /// Fault of the last access: guest address and FaultKind/AccessKind.
+  std::uint64_t fault_addr;
+  std::uint64_t fault_info;
+  /// LR/SC reservation: address (all ones: none), value read, version of the address's reservation granule.
+  std::uint64_t reservation_addr;
+  std::uint64_t reservation_value;
+  std::uint64_t reservation_version;
+  /// Accumulated float flags, less those that still sit in the host's float unit. FloatFlags bits.
+  std::uint64_t float_flags;
+  /// Where to go on: address and mode of the next block.
+  std::uint64_t pc;
+  std::uint64_t mode;
+  /// Host address of guest address 0 of a flat window.
+  std::byte* mem_base;
+  /// Table of helper functions, indexed by helper id.
+  const void* helpers;
+  /// Reserved for the memory model's own data (soft TLB).
+  void* memory_data;
+  std::uint64_t zero;
+};
+
+static_assert(sizeof(VcpuHot) == 8 * ir::Value::kFirstSlotWord);
+static_assert(sizeof(VcpuCold) == 8 * ir::Value::kColdWords);
+
+/// A pointer to the base of a frame.
+struct VcpuFrame {
+  VcpuHot hot;
+
+  VcpuCold& cold() noexcept { return *(reinterpret_cast<VcpuCold*>(this) - 1); }
+  const VcpuCold& cold() const noexcept { return *(reinterpret_cast<const VcpuCold*>(this) - 1); }
+  std::uint64_t* words() noexcept { return reinterpret_cast<std::uint64_t*>(this); }
+  const std::uint64_t* words() const noexcept { return reinterpret_cast<const std::uint64_t*>(this); }
+  std::uint64_t& operator[](ir::Value v) noexcept { return words()[v.word]; }
+  std::uint64_t operator[](ir::Value v) const noexcept { return words()[v.word]; }
+};
+
+/// Byte offset of a cold field from the frame's base (negative).
+#define ASHLAR_COLD_OFFSET(field) \
+  (static_cast<std::int32_t>(offsetof(::ashlar::VcpuCold, field)) - static_cast<std::int32_t>(sizeof(::ashlar::VcpuCold)))
+
+}  // namespace ashlar
