@@ -1,6 +1,7 @@
 // One guest hardware thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -43,7 +44,17 @@ class ASHLAR_API Vcpu {
 
   /// Makes a run of this vCPU stop with ExitReason::halted within a bounded number of blocks; if it does not run,
   /// the next run stops at once. The request is consumed by the run that stops. Any thread, also in a signal handler.
-  void request_halt() noexcept { frame_->hot.attention.fetch_or(kAttendHalt, std::memory_order_seq_cst); }
+  void request_halt() noexcept { request_attention(kAttendHalt); }
+  /// Sets attention bits (Attention) so that running code looks up within a bounded number of blocks. For the engine and for helpers
+  /// (kAttendExit). Any thread, also in a signal handler.
+  void request_attention(std::uint32_t bits) noexcept {
+    frame_->hot.attention.fetch_or(bits, std::memory_order_seq_cst);
+    if (const void* missing = missing_jump_cache_.load(std::memory_order_acquire)) {
+      frame_->hot.jump_cache.store(missing, std::memory_order_seq_cst);
+    }
+  }
+  /// The engine's: a jump cache without entries, used while attention bits are set.
+  void set_missing_jump_cache(const void* cache) noexcept { missing_jump_cache_.store(cache, std::memory_order_release); }
 
   /// Drops the LR/SC reservation, as a context switch or trap does.
   void clear_reservation() noexcept { frame_->cold().reservation_addr = ~std::uint64_t{0}; }
@@ -60,6 +71,7 @@ class ASHLAR_API Vcpu {
   Vcpu() = default;
   VcpuFrame* frame_ = nullptr;
   void* allocation_ = nullptr;
+  std::atomic<const void*> missing_jump_cache_{nullptr};
   FlatMemory* memory_ = nullptr;
   const StateLayout* layout_ = nullptr;
 };

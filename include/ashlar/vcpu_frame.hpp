@@ -33,21 +33,28 @@ struct VcpuHot {
   /// Highest base address that passes the inline check of a flat window: the window's size plus what its
   /// upper guard region swallows. 0 with paged memory.
   std::uint64_t mem_limit;
-  /// Attention bits. Checked by emitted code and the interpreter at backward and indirect jumps.
+  /// Attention bits. Checked at backward jumps; emitted indirect jumps notice by `jump_cache`.
   std::atomic<std::uint32_t> attention;
   std::uint32_t reserved;
   /// Guest instructions that may still run, where fuel is counted.
   std::int64_t fuel;
-  /// The vCPU's jump cache for its current mode (cache/jump_cache.hpp).
-  void* jump_cache;
+  /// The jump cache that indirect jumps probe: the vCPU's own for its current mode, or one that always misses while
+  /// attention bits are set, so that emitted indirect jumps need no check of their own.
+  std::atomic<const void*> jump_cache;
 };
 
 struct VcpuCold {
-  std::uint64_t spare[12];
+  /// Addresses of the runtime's routines that emitted code calls; indexed by codegen::RuntimeEntry.
+  const void* entries[8];
+  std::uint64_t spare[2];
+  /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block (codegen::RegisterDump).
+  void* dump;
+  /// Lowest host stack pointer at which emitted calls still push return addresses.
+  std::uint64_t ras_limit;
   /// Interpreter: the instruction being executed, stored before each access that may fault.
   const void* interp_inst;
-  /// Return-address stack: next entry's index.
-  std::uint64_t ras_top;
+  /// Host float control word (MXCSR, FPCR) for guest code in the current mode, flags clear.
+  std::uint64_t guest_float_control;
   /// How emitted code left: an engine-internal code, and the exit site or fault that it left by.
   std::uint64_t exit_code;
   std::uint64_t exit_info;

@@ -1,0 +1,86 @@
+// The interface of a host back end: one virtual call per block. Both back ends are always compiled in and emit on any
+// machine; only executing needs the right CPU. The engine chooses one; `dump` and tests use both.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <ashlar/ir.hpp>
+#include <ashlar/result.hpp>
+#include <ashlar/state_layout.hpp>
+
+#include "codegen/emitted.hpp"
+#include "codegen/runtime.hpp"
+
+namespace ashlar::codegen {
+
+enum class HostArch : std::uint8_t { x64, a64 };
+
+/// How code is to behave. Translations made under different options live in different tables and are never linked.
+struct CompileOptions {
+  /// Linked code: slots resident in host registers across blocks, exits patchable, indirect jumps probe the jump cache. Not linked
+  /// (execute_block): nothing resident, every exit returns to the caller.
+  bool linked = true;
+  /// Charge the block's guest instructions at entry against VcpuHot::fuel.
+  bool count_fuel = false;
+  /// Count executions into *profile_counter.
+  std::uint64_t* profile_counter = nullptr;
+};
+
+/// Offsets of the routines in the code that `emit_runtime` makes.
+struct RuntimeCode {
+  std::vector<std::byte> code;
+  std::uint32_t entries[static_cast<std::size_t>(RuntimeEntry::count)] = {};
+  /// void enter(VcpuFrame*, const void* code): runs linked code; loads residents, sets the float unit up.
+  std::uint32_t enter_linked = 0;
+  /// The same for code that is not linked.
+  std::uint32_t enter_single = 0;
+  /// Where a host fault in emitted code goes on: leaves with HostExit::access_fault; registers are in the dump.
+  std::uint32_t resume_fault = 0;
+};
+
+/// Compiles blocks. One per compiling thread: it keeps its buffers.
+class Compiler {
+ public:
+  virtual ~Compiler() = default;
+  /// Emits `block`. The result is complete or, on an internal error of the assembler, an error and nothing.
+  virtual Result<void> compile(const ir::Block& block, const CompileOptions& options, Emitted& out) = 0;
+  /// The same, and a listing: register plan and host assembly by guest instruction.
+  virtual Result<std::string> listing(const ir::Block& block, const CompileOptions& options) = 0;
+};
+
+/// Patches branches. `word` is the writable alias of the aligned 8-byte word that holds the site.
+class Patcher {
+ public:
+  virtual ~Patcher() = default;
+  /// Makes the branch whose displacement lies at `site` (executable address; `site_rw` its writable alias) go to `target`.
+  /// One aligned atomic store; safe while other threads execute the branch. False when out of range.
+  virtual bool retarget(std::byte* site_rw, const std::byte* site, const std::byte* target) const noexcept = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual HostArch arch() const noexcept = 0;
+  virtual std::unique_ptr<Compiler> make_compiler(const StateLayout& layout) const = 0;
+  virtual Result<RuntimeCode> emit_runtime(const StateLayout& layout) const = 0;
+  virtual const Patcher& patcher() const noexcept = 0;
+  /// Alignment of a translation's first byte.
+  virtual std::size_t code_alignment() const noexcept = 0;
+};
+
+/// What the CPU offers beyond the base ISA; chosen once at start, overridable for tests.
+struct HostFeatures {
+  bool bmi1 = false, bmi2 = false, lzcnt = false, popcnt = false, sse41 = false, avx = false, fma = false;  // x64
+  bool lse = false;                                                                                          // a64
+};
+
+/// The back ends. Thread-safe.
+std::unique_ptr<Backend> make_x64_backend(const HostFeatures& features);
+std::unique_ptr<Backend> make_a64_backend(const HostFeatures& features);
+/// Features of this machine's CPU.
+HostFeatures detect_host_features() noexcept;
+
+}  // namespace ashlar::codegen

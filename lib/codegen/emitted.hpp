@@ -1,0 +1,92 @@
+// What a back end hands over: host code and everything that others must know about it. Plain records; the code is position
+// independent and deterministic. The cache copies, links and unlinks it without knowing opcodes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <ashlar/ir.hpp>
+#include <ashlar/types.hpp>
+
+namespace ashlar::codegen {
+
+/// What the code does at an exit site when it is not linked.
+enum class ExitKind : std::uint8_t {
+  direct,     ///< goes to `target`; linkable
+  call,       ///< goes to `target` by a host call; linkable, see the host's patcher
+  attention,  ///< an attention bit was seen; resume at `target`; never linked
+  fuel,       ///< not enough fuel for the block; nothing of it done; resume at `target`; never linked
+  stop,       ///< a stop terminal; `stop_reason`, `detail`; resume at `target`; never linked
+};
+
+/// One way out of a translation. Emitted code names it to the runtime by the return address of a call to the `exit` entry
+/// (`return_offset`), so that an unlinked exit costs a few bytes and a linked one nothing.
+struct ExitSite {
+  static constexpr std::uint32_t kNotPatchable = ~std::uint32_t{0};
+
+  BlockKey target;
+  ExitKind kind = ExitKind::direct;
+  ir::StopReason stop_reason{};
+  std::int32_t detail = 0;
+  /// Offset of the branch displacement to be patched (lies in one aligned 8-byte word), or kNotPatchable.
+  std::uint32_t patch_offset = kNotPatchable;
+  /// Offset of the stub that the unlinked branch goes to.
+  std::uint32_t stub_offset = 0;
+  /// Offset behind the stub's call into the runtime: how the runtime recognises the site. Ascending over sites.
+  std::uint32_t return_offset = 0;
+};
+
+/// A value in a host register that is not yet in the frame.
+struct WriteBack {
+  std::int16_t word;   ///< frame word
+  std::uint8_t reg;    ///< host register id
+  bool is_float;
+};
+
+/// A place where emitted code may be stopped by a fault: a host fault at `offset`, or a failed bounds check whose stub's call
+/// returns to `offset`. Everything that the guest instruction and later ones would have done is not done.
+struct FaultSite {
+  std::uint32_t offset = 0;         ///< ascending over sites of the same kind
+  std::uint32_t guest_inst = 0;     ///< index of the boundary: the guest instruction to resume at
+  std::uint32_t write_back_begin = 0;
+  std::uint16_t write_back_count = 0;
+  /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not canonical yet.
+  std::uint32_t pending_nan64 = 0;
+  std::uint32_t pending_nan32 = 0;
+  /// Guest instructions of the block that were charged as fuel at entry but are not done.
+  std::uint32_t fuel_refund = 0;
+};
+
+/// Where the code of a guest instruction begins; for dumps and profilers.
+struct CodeMapEntry {
+  std::uint32_t offset;
+  GuestAddr pc;
+};
+
+struct Emitted {
+  std::vector<std::byte> code;
+  std::vector<ExitSite> exits;
+  std::vector<FaultSite> access_faults;  ///< by offset of the faulting host instruction
+  std::vector<FaultSite> check_faults;   ///< by return offset of the check's stub
+  std::vector<WriteBack> write_backs;
+  std::vector<CodeMapEntry> code_map;
+  std::vector<GuestRange> guest_ranges;
+  std::vector<GuestAddr> guest_pcs;      ///< address of each boundary
+  BlockKey key;
+  std::uint32_t guest_inst_count = 0;
+
+  void clear() {
+    code.clear();
+    exits.clear();
+    access_faults.clear();
+    check_faults.clear();
+    write_backs.clear();
+    code_map.clear();
+    guest_ranges.clear();
+    guest_pcs.clear();
+    guest_inst_count = 0;
+  }
+};
+
+}  // namespace ashlar::codegen
