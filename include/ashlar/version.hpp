@@ -7,8 +7,8 @@
 
 namespace ashlar {
 
-/// The version of the library that is running, as "major.minor.patch". It can differ from the headers that the
-/// caller was compiled with. Any thread may call it at any time; the text lives as long as the process.
+/// The version of the library that is running, as "major.minor.patch". It can differ from the headers that
+/// the caller was compiled with. Any thread may call it at any time; the text lives as long as the process.
 [[nodiscard]] ASHLAR_API std::string_view version() noexcept;
 
 }  // namespace ashlar
