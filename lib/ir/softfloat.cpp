@@ -3,11 +3,11 @@
 // rounding choice.
 #include "ir/softfloat.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cfenv>
 #include <limits>
 #include <type_traits>
-#include <utility>
 
 namespace ashlar::softfloat {
 namespace {
@@ -56,12 +56,23 @@ inline int leading_zeros(U128 value) noexcept {
   return high != 0 ? std::countl_zero(high) : 64 + std::countl_zero(static_cast<std::uint64_t>(value));
 }
 
+// Signs, alignments and carries of operands are as good as random, so the functions from here to `round_to`
+// choose by arithmetic: a mispredicted branch costs more than the rest of an addition.
 template <typename Word>
 inline Word shift_right_sticky(Word value, int count) noexcept {
-  constexpr int width = static_cast<int>(sizeof(Word)) * 8;
-  if (count == 0) return value;
-  if (count >= width) return value != 0;
-  return (value >> count) | static_cast<Word>((value << (width - count)) != 0);
+  constexpr int last = static_cast<int>(sizeof(Word)) * 8 - 1;
+  // Shifting everything out, and shifting out all but the top bit, both leave just the sticky bit.
+  const int shift = std::min(count, last);
+  const Word lost = value & ((Word{1} << shift) - 1);
+  return (value >> shift) | static_cast<Word>(lost != 0);
+}
+
+// Brings a non-zero value, whose top bit may be in use, to its normal place.
+template <typename Word>
+inline Real<Word> normalised(bool negative, int exponent, Word value) noexcept {
+  const int zeros = leading_zeros(value);
+  const Word top = value << zeros;
+  return {negative, exponent + 1 - zeros, (top >> 1) | (top & 1)};
 }
 
 template <typename F>
@@ -124,7 +135,7 @@ inline bool rounds_away(RoundingMode rm, bool negative, bool odd, std::uint64_t 
                         std::uint64_t half) noexcept {
   switch (rm) {
     case RoundingMode::rne:
-      return rest > half || (rest == half && odd);
+      return (rest > half) | ((rest == half) & odd);
     case RoundingMode::rtz:
       return false;
     case RoundingMode::rdn:
@@ -184,28 +195,26 @@ typename F::Bits round_to(Real<std::uint64_t> value, RoundingMode rm, std::uint8
 // x + y, both non-zero. Cancellation to exactly zero leaves a significand of 0.
 template <typename Word>
 Real<Word> sum(Real<Word> x, Real<Word> y) noexcept {
-  if (x.exponent < y.exponent) std::swap(x, y);
-  y.significand = shift_right_sticky(y.significand, x.exponent - y.exponent);
-  if (x.negative == y.negative) {
-    x.significand += y.significand;
-  } else if (x.significand >= y.significand) {
-    x.significand -= y.significand;
-  } else {
-    x.significand = y.significand - x.significand;
-    x.negative = y.negative;
-  }
-  if (x.significand == 0) return x;
-  const int shift = leading_zeros(x.significand) - 1;
-  x.significand = shift < 0 ? shift_right_sticky(x.significand, 1) : x.significand << shift;
-  x.exponent -= shift;
-  return x;
+  const bool swapped = x.exponent < y.exponent;
+  const Word larger = swapped ? y.significand : x.significand;
+  const Word smaller = swapped ? x.significand : y.significand;
+  const int exponent = swapped ? y.exponent : x.exponent;
+  const int distance = swapped ? y.exponent - x.exponent : x.exponent - y.exponent;
+  const Word aligned = shift_right_sticky(smaller, distance);
+  const Word opposed = Word{0} - static_cast<Word>(x.negative != y.negative);  // all ones: subtract
+  // Only numbers of one exponent can come in the wrong order.
+  const Word reversed = opposed & (Word{0} - static_cast<Word>(larger < aligned));
+  const Word total = larger + ((aligned ^ opposed) - opposed);
+  const bool negative = (swapped ? y.negative : x.negative) != (reversed != 0);
+  if (total == 0) return {false, 0, 0};
+  return normalised(negative, exponent, (total ^ reversed) - reversed);
 }
 
 // x * y, both non-zero, exact.
 inline Real<U128> product(Real<std::uint64_t> x, Real<std::uint64_t> y) noexcept {
   const U128 full = static_cast<U128>(x.significand) * y.significand;  // leading one at bit 124 or 125
-  const bool carry = (full >> 125) != 0;
-  return {x.negative != y.negative, x.exponent + y.exponent + (carry ? 1 : 0), full << (carry ? 1 : 2)};
+  const int carry = static_cast<int>(full >> 125);
+  return {x.negative != y.negative, x.exponent + y.exponent + carry, full << (2 - carry)};
 }
 
 inline Real<U128> widen(Real<std::uint64_t> x) noexcept {
@@ -228,17 +237,25 @@ inline Real<std::uint64_t> quotient(Real<std::uint64_t> x, Real<std::uint64_t> y
 // The square root of a positive x.
 inline Real<std::uint64_t> square_root(Real<std::uint64_t> x) noexcept {
   const std::uint64_t radicand = x.significand << (x.exponent & 1);  // in [2^62, 2^64), exponent now even
-  // Newton's iteration. A straight line is within 5 % of the root everywhere; three steps square that down to
-  // 1e-13, which is far less than a unit of a 32-bit root; the last step goes on to 64 bits, the root of
-  // radicand * 2^64, and the loops below make it exactly the floor (a step or two at most).
-  std::uint64_t short_root = (radicand >> 32) * 2 / 3 + 0x5aa0'0000;
-  for (int step = 0; step < 3; ++step) short_root = (short_root + radicand / short_root) >> 1;
+  // Newton's iteration from a parabola that is within 0.51 % of the root everywhere (its coefficients are in
+  // units of 2^-32). Two steps square that down to less than a unit of a 32-bit root; the third goes on to 64
+  // bits, the root of radicand * 2^64, give or take four units.
+  const std::uint64_t high = radicand >> 32;
+  std::uint64_t short_root = 0x4255'9763 + ((high * (0x1'0d76'6fd7 - ((high * 0x5117'c6f5) >> 32))) >> 32);
+  short_root = (short_root + radicand / short_root) >> 1;
+  short_root = (short_root + radicand / short_root) >> 1;
   const auto last_quotient = static_cast<std::uint64_t>((static_cast<U128>(radicand) << 31) / short_root);
   std::uint64_t root = (short_root << 31) + last_quotient;
-  const U128 target = static_cast<U128>(radicand) << 64;
-  while (static_cast<U128>(root) * root > target) --root;
-  while (target - static_cast<U128>(root) * root > static_cast<U128>(root) * 2) ++root;
-  const bool exact = static_cast<U128>(root) * root == target;
+  // The low ten bits lie below every format's rounding position. Unless they are near the end of their range,
+  // those units can neither carry out of them nor hide an exact root, and all that matters is that they are
+  // not zero.
+  bool exact = false;
+  if (((root + 8) & 0x3ff) <= 16) [[unlikely]] {
+    const U128 target = static_cast<U128>(radicand) << 64;
+    while (static_cast<U128>(root) * root > target) --root;
+    while (target - static_cast<U128>(root) * root > static_cast<U128>(root) * 2) ++root;
+    exact = static_cast<U128>(root) * root == target;
+  }
   return {false, x.exponent >> 1, shift_right_sticky(root, 1) | (exact ? 0 : 1)};
 }
 
@@ -402,8 +419,7 @@ typename F::Bits from_integer(Int value, RoundingMode rm, std::uint8_t& flags) n
   const bool negative = value < 0;
   const auto extended = static_cast<std::uint64_t>(value);
   const std::uint64_t size = negative ? std::uint64_t{0} - extended : extended;
-  const int zeros = leading_zeros(size);
-  return round_to<F>({negative, 63 - zeros, shift_right_sticky(size << zeros, 1)}, rm, flags);
+  return round_to<F>(normalised(negative, unit_bit<std::uint64_t>, size), rm, flags);
 }
 
 template <typename From, typename To>
