@@ -62,7 +62,7 @@ struct Value {
   static constexpr std::int16_t kNone = INT16_MIN;
   static constexpr std::int16_t kZeroWord = -1;
   static constexpr std::int16_t kFirstSlotWord = 4;     ///< the first word behind the frame's hot header
-  static constexpr std::int16_t kColdWords = 32;        ///< words of the frame's cold header, in front of its base
+  static constexpr std::int16_t kColdWords = 40;        ///< words of the frame's cold header, in front of its base
   static constexpr std::int16_t kMaxSlots = 512;
   static constexpr std::int16_t kMaxTemps = 224;
 

@@ -1,14 +1,14 @@
 // The memory of a vCPU as emitted code sees it. This is the ABI between the engine, the interpreter and both hosts'
 // emitted code; embedders use Vcpu (vcpu.hpp) instead.
 //
-//   word    -32-n..-33   temporaries: temp i is word -33-i
-//   word    -32..-1      VcpuCold (its last word, -1, always reads as zero)
+//   word    -40-n..-41   temporaries: temp i is word -41-i
+//   word    -40..-1      VcpuCold (its last word, -1, always reads as zero)
 //   base -> word 0..3    VcpuHot
 //   word    4..          state slots
 //
 // The x86-64 host's state register points 128 bytes past the base, so that the hot header and the first 28 slots are reached
-// by one-byte displacements; AArch64's scaled 12-bit displacements reach everything at and above the base, its
-// signed 9-bit ones the cold header.
+// by one-byte displacements; the AArch64 host's points to the cold header, so that its scaled displacements reach everything but
+// temporaries.
 #pragma once
 
 #include <atomic>
@@ -46,7 +46,13 @@ struct VcpuHot {
 struct VcpuCold {
   /// Addresses of the runtime's routines that emitted code calls; indexed by codegen::RuntimeEntry.
   const void* entries[8];
-  std::uint64_t spare[2];
+  /// Operands of a runtime call (codegen::RuntimeEntry::runtime_call).
+  std::uint64_t args[3];
+  /// Host float status word (MXCSR, FPSR) as emitted code left it; the engine folds its flags into float_flags.
+  std::uint64_t float_status;
+  /// The table of reservation versions (mem/reservations.hpp).
+  void* reservations;
+  std::uint64_t spare[5];
   /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block (codegen::RegisterDump).
   void* dump;
   /// Lowest host stack pointer at which emitted calls still push return addresses.

@@ -43,6 +43,7 @@ struct alignas(32) Row {
   uint32_t match = 0;
   ImmMasks imm;
 };
+static_assert(sizeof(Row) == 32);
 
 constexpr Row make_row(const OpInfo& op) {
   Row row = {.fields = 0, .mask = op.mask, .match = op.match, .imm = {}};
