@@ -1,0 +1,68 @@
+// Creating vCPUs: one aligned allocation for temporaries, the frame's two headers and the state slots. Here
+// because this is the lowest room that may see both the vCPU and its memory.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ashlar/vcpu.hpp>
+
+#include "mem/null_window.hpp"
+#include "mem/reservations.hpp"
+
+namespace ashlar {
+
+Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory* memory) {
+  const std::size_t slots = layout.slots.size();
+  if (slots > static_cast<std::size_t>(ir::Value::kMaxSlots)) {
+    return Error{ErrorCode::invalid_argument, "the state layout has " + std::to_string(slots) +
+                                                  " slots, more than " +
+                                                  std::to_string(ir::Value::kMaxSlots)};
+  }
+  std::vector<std::string_view> names;
+  names.reserve(slots);
+  for (const SlotInfo& slot : layout.slots) names.push_back(slot.name);
+  std::sort(names.begin(), names.end());
+  if (auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end()) {
+    return Error{ErrorCode::invalid_argument,
+                 "the state layout has two slots named \"" + std::string(*twice) + "\""};
+  }
+  std::byte* const base = memory != nullptr ? memory->base() : mem::null_window();
+  if (base == nullptr) {
+    return Error{ErrorCode::out_of_memory, "the host refuses address space for a vCPU without memory"};
+  }
+
+  constexpr std::size_t kAlignment = 64;
+  constexpr std::size_t kWordsBelow = ir::Value::kMaxTemps + ir::Value::kColdWords;
+  static_assert(kWordsBelow * 8 % kAlignment == 0, "the base is as aligned as the allocation");
+  const std::size_t words = kWordsBelow + static_cast<std::size_t>(ir::Value::kFirstSlotWord) + slots;
+  const std::size_t bytes = (words * 8 + kAlignment - 1) / kAlignment * kAlignment;
+  void* const allocation = std::aligned_alloc(kAlignment, bytes);
+  if (allocation == nullptr) return Error{ErrorCode::out_of_memory, "no memory for a vCPU"};
+  std::memset(allocation, 0, bytes);
+
+  std::unique_ptr<Vcpu> vcpu(new (std::nothrow) Vcpu);
+  if (vcpu == nullptr) {
+    std::free(allocation);
+    return Error{ErrorCode::out_of_memory, "no memory for a vCPU"};
+  }
+  vcpu->allocation_ = allocation;
+  vcpu->memory_ = memory;
+  vcpu->layout_ = &layout;
+  std::byte* const frame = static_cast<std::byte*>(allocation) + kWordsBelow * 8;
+  new (frame - sizeof(VcpuCold)) VcpuCold{};
+  vcpu->frame_ = new (frame) VcpuFrame{};
+  VcpuFrame& made = *vcpu->frame_;
+  made.hot.mem_limit = memory != nullptr ? memory->check_limit() : 0;
+  made.cold().mem_base = base;
+  made.cold().vcpu = vcpu.get();
+  made.cold().reservation_addr = mem::kNoReservation;
+  return vcpu;
+}
+
+Vcpu::~Vcpu() { std::free(allocation_); }
+
+}  // namespace ashlar
