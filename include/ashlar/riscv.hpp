@@ -19,7 +19,9 @@ constexpr unsigned x(unsigned n) { return kX1 + n - 1; }
 constexpr unsigned f(unsigned n) { return kF0 + n; }
 
 /// Stops: ecall is StopReason::syscall (resumes behind it), ebreak breakpoint, everything that is not implemented or
-/// reserved is illegal_instruction. Jumps to an address with bit 0 set do not occur (jalr clears it).
+/// reserved is illegal_instruction. The clearing of bit 0 by jalr is left to the look-up of the target: a key whose address has
+/// bit 0 set names the code one byte below it.
+/// cycle, time and instret all read the host's monotonic clock in nanoseconds.
 ASHLAR_API std::unique_ptr<Frontend> make_frontend();
 
 }  // namespace ashlar::riscv

@@ -1,0 +1,163 @@
+// Turns guest code into one block. For frontend.cpp; the methods are spread over translate_*.cpp by
+// extension, one for each row of encodings.inc, so that a row without a translation does not link.
+//
+// What every method keeps: the state is exact at each guest instruction's boundary (an engine may stop there
+// when fuel is spent), x0 is never a destination, and what may fault or accumulate flags happens even if its
+// result goes to x0.
+#pragma once
+
+#include <cstdint>
+
+#include <ashlar/block_builder.hpp>
+#include <ashlar/frontend.hpp>
+#include <ashlar/riscv.hpp>
+
+#include "riscv/decode.hpp"
+#include "riscv/translate_fetch.hpp"
+
+namespace ashlar::riscv {
+
+/// Ids of the front end's helpers (frontend.cpp has the table).
+enum HelperId : unsigned { kHelperClock };
+
+/// In the order of the IR's set_*, exit_* and br_* opcodes, each followed by its immediate form.
+enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
+
+/// A comparison as far as the block's known constants decide or simplify it.
+struct Test {
+  enum class Kind : std::uint8_t { never, always, registers, immediate };
+  Kind kind = Kind::registers;
+  Condition condition = Condition::eq;
+  ir::Value a, b;
+  std::int32_t imm = 0;
+};
+
+class Translator {
+ public:
+  using Opcode = ir::Opcode;
+  using Value = ir::Value;
+
+  Translator(BlockKey key, GuestMemory& memory, const TranslateLimits& limits, BlockBuilder& out);
+  TranslateResult run();
+
+ private:
+#define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) void op_##op(const Decoded& d);
+#include "riscv/encodings.inc"
+  void dispatch(const Decoded& d);
+
+  // --- operands
+  static Value source(unsigned n) { return n == 0 ? Value::zero() : Value::slot(x(n)); }
+  static Value fsource(unsigned n) { return Value::slot(f(n)); }
+  /// Register n as a destination, whose value is not known from now on. n must not be 0.
+  Value dest(unsigned n) {
+    known_ &= ~(1u << n);
+    return Value::slot(x(n));
+  }
+  Value dest_or_temp(unsigned n) { return n == 0 ? temp() : dest(n); }
+  Value temp() {
+    ++temps_;
+    return out_.temp();
+  }
+  Value constant(std::uint64_t value);
+
+  // --- known constants; x0 is one
+  bool is_known(unsigned n) const { return (known_ >> n & 1) != 0; }
+  std::uint64_t known(unsigned n) const { return values_[n]; }
+  /// Sets register n to a constant; nothing for x0.
+  void set_constant(unsigned n, std::uint64_t value);
+  void copy(unsigned rd, unsigned rs);
+
+  // --- shapes that many instructions share; they do nothing if rd is x0
+  void unary(Opcode op, const Decoded& d) {
+    if (d.rd != 0) out_.r(op, dest(d.rd), source(d.rs1));
+  }
+  void binary(Opcode op, const Decoded& d) {
+    if (d.rd != 0) out_.rr(op, dest(d.rd), source(d.rs1), source(d.rs2));
+  }
+  void binary_imm(Opcode op, const Decoded& d) {
+    if (d.rd != 0) out_.ri(op, dest(d.rd), source(d.rs1), d.imm);
+  }
+  void shift_pair(Opcode shift, Opcode field, const Decoded& d);
+
+  // --- comparisons and control (translate_control.cpp)
+  Test compare(Condition condition, unsigned rs1, unsigned rs2) const;
+  Test compare_imm(Condition condition, unsigned rs1, std::int64_t imm) const;
+  void set_if(unsigned rd, const Test& test);
+  void branch(Condition condition, const Decoded& d);
+  /// Goes on at `target`: within this block if the limits allow it, else by a jump.
+  void go_to(std::uint64_t target);
+  bool is_covered(std::uint64_t addr) const;
+  void begin_segment(std::uint64_t addr);
+  void illegal() { end_with_stop(ir::StopReason::illegal_instruction, pc_); }
+  void end_with_stop(ir::StopReason reason, std::uint64_t resume) {
+    out_.stop(reason, {resume});
+    ended_ = true;
+  }
+
+  // --- memory and atomics
+  void load(Opcode op, const Decoded& d);
+  void store(Opcode op, const Decoded& d);
+  void amo(Opcode op, const Decoded& d);
+
+  // --- bit manipulation
+  void shift_add(const Decoded& d, unsigned count);
+  void shift_add_word(const Decoded& d, unsigned count);
+
+  // --- floating point; the rounding mode is static: the instruction's, or the block's mode
+  bool rounding(const Decoded& d, unsigned& mode);
+  void float_binary(Opcode op, const Decoded& d);
+  void float_binary_rounded(Opcode op, const Decoded& d);
+  void float_unary_rounded(Opcode op, const Decoded& d);
+  void float_fused(Opcode op, const Decoded& d);
+  void float_compare(Opcode op, const Decoded& d);
+  void float_to_int(Opcode op, const Decoded& d, bool sign_extend = false);
+  void int_to_float(Opcode op, const Decoded& d);
+
+  // --- CSRs (translate_csr.cpp)
+  enum class CsrChange : std::uint8_t { write, set, clear };
+  struct CsrOperand {
+    bool is_constant;
+    std::uint64_t value;  // if constant
+    Value reg;            // otherwise
+  };
+  void csr(const Decoded& d, CsrChange change, bool immediate);
+  void csr_fflags(const Decoded& d, CsrChange change, const CsrOperand& operand, bool writes);
+  void csr_frm(const Decoded& d, CsrChange change, const CsrOperand& operand, bool writes);
+  void csr_fcsr(const Decoded& d, CsrChange change, const CsrOperand& operand, bool writes);
+  Value csr_changed(CsrChange change, Value old, const CsrOperand& operand, unsigned mask);
+  void end_with_mode_change();
+
+  static constexpr unsigned kMaxGuestInsts = 4096;
+  static constexpr unsigned kMaxSegments = ir::Block::kMaxRanges;
+  static constexpr unsigned kMostTempsOfOne = 8;  // an instruction takes no more temporaries than this
+
+  BlockBuilder& out_;
+  CodeWindow window_;
+  const BlockKey key_;
+  const unsigned limit_;
+  const bool extend_;
+  const unsigned mode_;  // frm
+
+  std::uint64_t pc_;        // of the instruction being translated
+  std::uint64_t next_ = 0;  // of the one to translate next: behind it, or a followed jump's target
+  unsigned count_ = 0;      // guest instructions so far, this one included
+  unsigned temps_ = 0;
+  bool ended_ = false;  // a terminal has been appended
+
+  // The block's guest code: stretches that are complete, and the one that grows at pc_.
+  GuestRange segments_[kMaxSegments];
+  unsigned segment_count_ = 0;
+  std::uint64_t segment_begin_ = 0;
+  std::uint64_t stop_at_ = 0;  // the next beginning of a complete stretch; segment_begin_ if there is none
+
+  // The last slli that left its source alive, for shift_pair.
+  struct {
+    unsigned at = 0;  // its count_; 0: none
+    std::uint8_t rd = 0, rs1 = 0, amount = 0;
+  } slli_;
+
+  std::uint32_t known_ = 1;  // bit n: values_[n] is what register n holds
+  std::uint64_t values_[32];
+};
+
+}  // namespace ashlar::riscv

@@ -1,0 +1,111 @@
+// The translator's loop: fetches, decodes, dispatches, and decides where the block ends.
+#include <algorithm>
+
+#include "riscv/translate.hpp"
+
+namespace ashlar::riscv {
+
+// A key whose address has bit 0 set is the target of a jalr whose register had it set: jalr clears the bit,
+// and leaves that to this place, which costs indirect jumps nothing.
+Translator::Translator(BlockKey key, GuestMemory& memory, const TranslateLimits& limits, BlockBuilder& out)
+    : out_(out),
+      window_(memory),
+      key_(key),
+      limit_(std::clamp(limits.max_guest_insts, 1u, kMaxGuestInsts)),
+      extend_(limits.extend),
+      mode_(static_cast<unsigned>(key.mode & 7)),
+      pc_(key.addr.value & ~std::uint64_t{1}) {
+  values_[0] = 0;
+  begin_segment(pc_);
+}
+
+TranslateResult Translator::run() {
+  out_.begin(key_);
+  out_.set_host_rounding(mode_ <= 3 ? static_cast<RoundingMode>(mode_) : RoundingMode::rne);
+  for (;;) {
+    std::uint32_t word;
+    if (!window_.read(pc_, word)) {
+      if (count_ == 0) return {window_.fault()};
+      out_.jump({pc_});
+      break;
+    }
+    const Decoded d = decode(word);
+    out_.guest_instruction({pc_}, d.length);
+    ++count_;
+    next_ = pc_ + d.length;
+    dispatch(d);
+    pc_ = next_;
+    if (ended_) break;
+    if (count_ >= limit_ || (pc_ == stop_at_ && pc_ != segment_begin_) ||
+        temps_ + kMostTempsOfOne > static_cast<unsigned>(Value::kMaxTemps)) {
+      out_.jump({pc_});
+      break;
+    }
+  }
+  out_.covers({{segment_begin_}, pc_ - segment_begin_});
+  for (unsigned n = 0; n < segment_count_; ++n) out_.covers(segments_[n]);
+  return {};
+}
+
+void Translator::dispatch(const Decoded& d) {
+  switch (d.op) {
+    case Op::illegal:
+      return illegal();
+#define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) \
+  case Op::op:                                                        \
+    return op_##op(d);
+#include "riscv/encodings.inc"
+  }
+}
+
+void Translator::begin_segment(std::uint64_t addr) {
+  segment_begin_ = stop_at_ = addr;
+  for (unsigned n = 0; n < segment_count_; ++n) {
+    const std::uint64_t begin = segments_[n].begin.value;
+    if (begin > addr && (stop_at_ == addr || begin < stop_at_)) stop_at_ = begin;
+  }
+}
+
+bool Translator::is_covered(std::uint64_t addr) const {
+  // While an instruction is translated, next_ is the end of the growing stretch.
+  if (addr - segment_begin_ < next_ - segment_begin_) return true;
+  for (unsigned n = 0; n < segment_count_; ++n) {
+    if (segments_[n].contains({addr})) return true;
+  }
+  return false;
+}
+
+void Translator::go_to(std::uint64_t target) {
+  if (target == next_) return;
+  // One stretch must stay free for the growing one.
+  if (!extend_ || count_ >= limit_ || segment_count_ + 1 >= kMaxSegments || is_covered(target)) {
+    out_.jump({target});
+    ended_ = true;
+    return;
+  }
+  segments_[segment_count_++] = {{segment_begin_}, next_ - segment_begin_};
+  next_ = target;
+  begin_segment(target);
+}
+
+Translator::Value Translator::constant(std::uint64_t value) {
+  if (value == 0) return Value::zero();
+  const Value t = temp();
+  out_.const64(t, value);
+  return t;
+}
+
+void Translator::set_constant(unsigned n, std::uint64_t value) {
+  if (n == 0 || (is_known(n) && values_[n] == value)) return;
+  known_ |= 1u << n;
+  values_[n] = value;
+  out_.const64(Value::slot(x(n)), value);
+}
+
+void Translator::copy(unsigned rd, unsigned rs) {
+  if (rd == 0 || rd == rs) return;
+  if (is_known(rs)) return set_constant(rd, values_[rs]);
+  out_.r(Opcode::mov64, dest(rd), source(rs));
+}
+
+}  // namespace ashlar::riscv
