@@ -52,7 +52,10 @@ struct VcpuCold {
   std::uint64_t float_status;
   /// The table of reservation versions (mem/reservations.hpp).
   void* reservations;
-  std::uint64_t spare[5];
+  /// Constants that emitted code reads: the canonical NaNs, binary32 boxed.
+  std::uint64_t canonical_nan64;
+  std::uint64_t canonical_nan32;
+  std::uint64_t spare[3];
   /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block (codegen::RegisterDump).
   void* dump;
   /// Lowest host stack pointer at which emitted calls still push return addresses.

@@ -33,7 +33,8 @@ struct ExitSite {
   std::uint32_t patch_offset = kNotPatchable;
   /// Offset of the stub that the unlinked branch goes to.
   std::uint32_t stub_offset = 0;
-  /// Offset behind the stub's call into the runtime: how the runtime recognises the site. Ascending over sites.
+  /// Offset behind the stub's call into the runtime: how the runtime recognises the site. Ascending over sites in linked code;
+  /// code that is not linked returns the site's index instead.
   std::uint32_t return_offset = 0;
 };
 
@@ -75,6 +76,7 @@ struct Emitted {
   std::vector<GuestAddr> guest_pcs;      ///< address of each boundary
   BlockKey key;
   std::uint32_t guest_inst_count = 0;
+  bool uses_float = false;               ///< touches the float unit: single-block code needs it set up
 
   void clear() {
     code.clear();

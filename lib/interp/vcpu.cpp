@@ -60,6 +60,9 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory
   made.cold().mem_base = base;
   made.cold().vcpu = vcpu.get();
   made.cold().reservation_addr = mem::kNoReservation;
+  made.cold().reservations = mem::reservation_granules;
+  made.cold().canonical_nan64 = 0x7ff8'0000'0000'0000;
+  made.cold().canonical_nan32 = 0xffff'ffff'7fc0'0000;
   return vcpu;
 }
 
