@@ -21,7 +21,8 @@ struct HostRange {
 /// leaves the fault to the next.
 using HostFaultHook = bool (*)(siginfo_t* info, void* ucontext) noexcept;
 
-/// Installs the handlers if they are not. Thread-safe and idempotent; cheap after the first time.
+/// Installs the handlers, once in the life of the process: whoever installs others later must chain to these.
+/// Thread-safe; cheap after the first time.
 void install_fault_handlers() noexcept;
 
 /// Registers a hook for the life of the process (and installs the handlers). Idempotent for a hook that is

@@ -19,6 +19,8 @@
 
 #include <ashlar/vcpu_frame.hpp>
 
+#include "mem/layout.hpp"
+
 namespace ashlar::mem {
 
 inline constexpr std::size_t kReservationGranules = 1024;  // 64 KiB, one cache line each
@@ -26,6 +28,8 @@ inline constexpr std::size_t kReservationGranules = 1024;  // 64 KiB, one cache 
 struct alignas(64) ReservationGranule {
   std::atomic<std::uint64_t> version{0};
 };
+static_assert(sizeof(ReservationGranule) == 64 && (kReservationGranules - 1) * 64 == kReservationTableMask,
+              "emitted code masks the host address to find the entry");
 extern ReservationGranule reservation_granules[kReservationGranules];
 
 /// By host address, so that vCPUs that share memory share granules.
