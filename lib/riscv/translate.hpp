@@ -127,7 +127,7 @@ class Translator {
   Value csr_changed(CsrChange change, Value old, const CsrOperand& operand, unsigned mask);
   void end_with_mode_change();
 
-  static constexpr unsigned kMaxGuestInsts = 4096;
+  static constexpr unsigned kMaxGuestInsts = 512;  // within the IR's limits on instructions and exits
   static constexpr unsigned kMaxSegments = ir::Block::kMaxRanges;
   static constexpr unsigned kMostTempsOfOne = 8;  // an instruction takes no more temporaries than this
 

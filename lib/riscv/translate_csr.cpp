@@ -96,7 +96,8 @@ void Translator::csr_frm(const Decoded& d, CsrChange change, const CsrOperand& o
     out_.const64(kFrmSlot, mode);
     return end_with_mode_change();
   }
-  const Value mode = csr_changed(change, constant(mode_), operand, kModeMask);
+  const Value old = change == CsrChange::write ? Value::none() : constant(mode_);
+  const Value mode = csr_changed(change, old, operand, kModeMask);
   out_.ri(Opcode::and64_i, kFrmSlot, mode, kModeMask);
   set_constant(d.rd, mode_);
   end_with_mode_change();
