@@ -88,7 +88,7 @@ def outside_changed(root):
 
 def reference(program, binary, timeout):
     """What qemu-riscv64 makes of the program, from the cache beside the binary if it is still true."""
-    cache = binary + '.qemu.json'
+    cache = os.path.join(os.path.dirname(binary), program['name'] + '.qemu.json')
     with open(binary, 'rb') as f:
         key = hashlib.sha256(f.read() + program['line'].encode()).hexdigest()
     try:
@@ -133,7 +133,7 @@ def show_difference(expected, got, limit=30):
 
 def check(program, args):
     """Runs one program and says whether it behaved; prints what differs."""
-    binary = os.path.join(args.guest_dir, program['name'])
+    binary = os.path.join(args.guest_dir, option(program, 'use') or program['name'])
     if not os.path.exists(binary):
         print(f'FAIL {program["name"]}: {binary} is not built')
         return False
