@@ -6,12 +6,14 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <ashlar/ir.hpp>
 #include <ashlar/result.hpp>
 #include <ashlar/state_layout.hpp>
 
 #include "codegen/emitted.hpp"
+#include "codegen/residents.hpp"
 #include "codegen/runtime.hpp"
 
 namespace ashlar::codegen {
@@ -35,10 +37,12 @@ struct RuntimeCode {
   std::uint32_t entries[static_cast<std::size_t>(RuntimeEntry::count)] = {};
   /// void enter(VcpuFrame*, const void* code): runs linked code; loads residents, sets the float unit up.
   std::uint32_t enter_linked = 0;
-  /// The same for code that is not linked.
+  /// std::uint32_t enter_single(VcpuFrame*, const void* code, bool uses_float): runs code that is not linked; returns an exit
+  /// site's index, kSingleJump, or kSingleFault. The float unit is set up only if `uses_float`.
   std::uint32_t enter_single = 0;
-  /// Where a host fault in emitted code goes on: leaves with HostExit::access_fault; registers are in the dump.
+  /// Where a host fault in linked / other code goes on: leaves with HostExit::access_fault / kSingleFault; registers are in the dump.
   std::uint32_t resume_fault = 0;
+  std::uint32_t resume_fault_single = 0;
 };
 
 /// Compiles blocks. One per compiling thread: it keeps its buffers.
@@ -65,6 +69,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual HostArch arch() const noexcept = 0;
   virtual std::unique_ptr<Compiler> make_compiler(const StateLayout& layout) const = 0;
+  /// Which slots live in which registers in linked code.
+  virtual std::vector<Resident> residents(const StateLayout& layout) const = 0;
   virtual Result<RuntimeCode> emit_runtime(const StateLayout& layout) const = 0;
   virtual const Patcher& patcher() const noexcept = 0;
   /// Alignment of a translation's first byte.

@@ -15,9 +15,11 @@ enum class RuntimeEntry : std::uint8_t {
   jump_miss,    ///< jumped to; target in the host's jump register. Leaves with HostExit::jump, pc set
   jump_mode,    ///< jumped to; pc and mode already in the frame. Leaves with HostExit::mode
   check_fault,  ///< called; the return address names the fault site. Dumps registers, leaves with HostExit::check_fault
-  helper,       ///< called: stores residents, calls an embedder's helper with the float unit in the host's state, reloads
-  runtime_call, ///< called: saves what a C++ call destroys, calls a function of ours, restores
-  leave,        ///< jumped to; residents need no storing. exit_code/exit_info already set (single-block code)
+  helper,       ///< called: stores residents, calls the helper whose id is in the first integer result register with
+                ///< VcpuCold::args, the float unit in the host's state; reloads
+  runtime_call, ///< called: like a float_slow call that destroys nothing but the result register
+  helper_single,       ///< helper, for code that is not linked
+  check_fault_single,  ///< check_fault, for code that is not linked
   count
 };
 
@@ -37,9 +39,18 @@ struct RegisterDump {
   std::uint64_t vec[32];  ///< low 64 bits
 };
 
-/// A function of the library that emitted code calls by runtime_call: it may look at and change the frame's cold header,
-/// reservation and guest memory, never state slots (they may sit in host registers).
-using RuntimeFunction = std::uint64_t (*)(VcpuFrame* frame, std::uint64_t a, std::uint64_t b, std::uint64_t c) noexcept;
+/// What code that is not linked returns instead of an exit site's index when it left by an indirect jump: the frame's pc and mode
+/// are set.
+inline constexpr std::uint32_t kSingleJump = 0xffffffff;
+/// What it returns after a fault: VcpuCold::exit_code says which, as for linked code.
+inline constexpr std::uint32_t kSingleFault = 0xfffffffe;
+
+/// Float operations that the host's unit can't do as asked (rounding modes that it lacks or that are not set): operands are the bits
+/// in VcpuCold::args, `desc` is opcode | rounding << 16; returns the result's bits and accumulates flags in the frame. Touches no
+/// state slot (they may sit in host registers) and not the float unit. Called by emitted code, hence noexcept.
+std::uint64_t float_slow(VcpuFrame* frame, std::uint32_t desc) noexcept;
+/// Calls the embedder's helper `id` of the vCPU's front end with VcpuCold::args. Called by emitted code with the state in the frame.
+std::uint64_t call_helper(VcpuFrame* frame, std::uint32_t id) noexcept;
 
 /// An entry of the jump cache that emitted code probes: a direct-mapped table indexed by (addr >> 1) & (kEntries - 1).
 /// Empty entries hold any address and the jump_miss entry as code, so that a false match is harmless.

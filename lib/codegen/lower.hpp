@@ -1,0 +1,37 @@
+// The lowering driver: walks a block in order and asks the host's emitter for each instruction. The emitter has one member
+// `emit_<opcode>` per line of the opcode table; a missing one does not build. Used by both hosts' back ends.
+#pragma once
+
+#include <cstddef>
+
+#include <ashlar/ir.hpp>
+
+#include "codegen/plan.hpp"
+
+namespace ashlar::codegen {
+
+template <typename Emitter>
+void lower(const ir::Block& block, Emitter& emitter) {
+  const auto insts = block.insts();
+  const auto boundaries = block.boundaries();
+  std::size_t next_boundary = 0;
+  emitter.begin_block();
+  for (std::size_t i = 0; i < insts.size(); ++i) {
+    while (next_boundary < boundaries.size() && boundaries[next_boundary].first_inst <= i)
+      emitter.begin_guest_instruction(boundaries[next_boundary++]);
+    const ir::Inst& inst = insts[i];
+    emitter.begin_instruction(i);
+    switch (inst.op) {
+#define ASHLAR_OP(name, form, dst, src, effects) \
+  case ir::Opcode::name:                         \
+    emitter.emit_##name(inst);                   \
+    break;
+#include <ashlar/opcodes.inc>
+#undef ASHLAR_OP
+    }
+    emitter.end_instruction();
+  }
+  emitter.end_block();
+}
+
+}  // namespace ashlar::codegen

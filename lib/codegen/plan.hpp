@@ -1,0 +1,70 @@
+// What is known of a block before emission: when each value is used next, and which accesses need a bounds check. Computed once
+// per block by one backward and one forward pass; host-neutral. Used by the lowering driver and both hosts' emitters.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <ashlar/ir.hpp>
+#include <ashlar/state_layout.hpp>
+
+namespace ashlar::codegen {
+
+/// Dense index of a frame word that an operand can name: temporaries, the zero word, slots.
+struct WordIndex {
+  static constexpr int kBias = ir::Value::kColdWords + ir::Value::kMaxTemps;
+  static constexpr int kCount = kBias + ir::Value::kFirstSlotWord + ir::Value::kMaxSlots;
+  static constexpr int of(ir::Value v) { return v.word + kBias; }
+};
+
+/// Facts about one instruction. "Next" positions are instruction indices of the value's next read; kNever if it is not read again before
+/// it is overwritten or the block ends (a slot's value then still has to reach the frame).
+struct InstPlan {
+  static constexpr std::uint16_t kNever = 0xffff;
+  std::uint16_t next_dst = kNever;
+  std::uint16_t next_a = kNever;
+  std::uint16_t next_b = kNever;
+  std::uint16_t next_c = kNever;
+  /// The access's base is not known to pass the window check.
+  bool needs_check = false;
+  /// This write to a slot is overwritten later, and nothing in between can leave the block or fault: it need not be stored.
+  bool dead_store = false;
+};
+
+class Plan {
+ public:
+  /// `slack`: displacements smaller in magnitude than this are swallowed by the window's guards.
+  void analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack);
+  const InstPlan& operator[](std::size_t inst) const { return insts_[inst]; }
+  /// Index of the first boundary that does not lie before instruction `inst` ends; see Block::boundary_of.
+  std::uint32_t guest_inst_of(std::size_t inst) const { return guest_inst_[inst]; }
+  /// First and last instruction that touch float values; none: first > last.
+  bool uses_float() const { return uses_float_; }
+
+ private:
+  void find_next_uses(const ir::Block& block);
+  void find_checks(const ir::Block& block, std::int64_t slack);
+
+  std::vector<InstPlan> insts_;
+  std::vector<std::uint16_t> guest_inst_;
+  std::array<std::uint16_t, WordIndex::kCount> next_{};
+  bool uses_float_ = false;
+};
+
+/// The values that an instruction reads, by form: which of a, b, c count.
+struct Reads {
+  bool a = false, b = false, c = false;
+};
+constexpr Reads reads_of(ir::Form form) {
+  using F = ir::Form;
+  switch (form) {
+    case F::nop: case F::c64: case F::d: case F::fence: case F::jmp: case F::exit: return {};
+    case F::s: case F::r: case F::ri: case F::rx: case F::ld: case F::xri: case F::bri: case F::ind: return {true, false, false};
+    case F::rr: case F::rrx: case F::st: case F::amo: case F::xrr: case F::brr: case F::mode: return {true, true, false};
+    case F::rrr: case F::cas: case F::help: return {true, true, true};
+  }
+  return {};
+}
+
+}  // namespace ashlar::codegen

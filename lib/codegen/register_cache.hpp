@@ -1,0 +1,335 @@
+// The register allocator of tier 1: which value sits in which host register, decided in one forward pass while instructions are
+// emitted. It works on register ids, masks and next-use positions; loads, stores and moves are requested from the host through `Ops`.
+// Used by both hosts' emitters.
+//
+// Invariants:
+//  - a resident slot's register always holds its current value; the frame's copy is stale until an exit stores it;
+//  - a cached value has exactly one register; if it is not dirty, the frame holds the same value;
+//  - a locked register is an operand of the instruction being emitted and is neither evicted nor given out.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cstdint>
+#include <span>
+
+#include <ashlar/ir.hpp>
+
+#include "codegen/emitted.hpp"
+#include "codegen/plan.hpp"
+
+namespace ashlar::codegen {
+
+/// A host register: integer registers are 0..31, float registers 32..63, each numbered as the host does.
+struct Reg {
+  std::uint8_t id = kNone;
+
+  static constexpr std::uint8_t kNone = 0xff;
+  static constexpr std::uint8_t kFloatBase = 32;
+  static constexpr Reg integer(unsigned n) { return {static_cast<std::uint8_t>(n)}; }
+  static constexpr Reg real(unsigned n) { return {static_cast<std::uint8_t>(n + kFloatBase)}; }
+  constexpr bool is_none() const { return id == kNone; }
+  constexpr bool is_float() const { return id >= kFloatBase && id != kNone; }
+  /// The host's own number.
+  constexpr unsigned number() const { return id & 31u; }
+  constexpr std::uint64_t mask() const { return std::uint64_t{1} << id; }
+  constexpr bool operator==(const Reg&) const = default;
+};
+
+/// What is known of a float value beyond its bits.
+enum class FloatKnowledge : std::uint8_t {
+  raw,         ///< nothing
+  boxed32,     ///< a well-formed boxed binary32
+  result32,    ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
+  result64,    ///< binary64 arithmetic result: a NaN may not be canonical yet
+};
+
+struct Resident {
+  ir::Value slot;
+  Reg reg;
+};
+
+template <typename Ops>
+class RegisterCache {
+ public:
+  static constexpr std::uint16_t kNever = InstPlan::kNever;
+
+  explicit RegisterCache(Ops& ops) : ops_(ops) { where_.fill(Reg::kNone); }
+
+  /// Forgets everything and starts a block: `cacheable` registers are free, residents hold their slots.
+  void begin(std::uint64_t cacheable, std::span<const Resident> residents) {
+    for (unsigned id = 0; id < entries_.size(); ++id) {
+      if (!entries_[id].value.is_none()) where_[index(entries_[id].value)] = Reg::kNone;
+      entries_[id] = Entry{};
+    }
+    cacheable_ = cacheable;
+    free_ = cacheable;
+    locked_ = dirty_ = resident_ = pending_ = 0;
+    for (const Resident& r : residents) {
+      entries_[r.reg.id].value = r.slot;
+      where_[index(r.slot)] = r.reg.id;
+      resident_ |= r.reg.mask();
+    }
+  }
+
+  /// The register that holds `v` now; none if it is only in the frame.
+  Reg where(ir::Value v) const { return Reg{where_[index(v)]}; }
+  bool is_resident(ir::Value v) const {
+    const Reg r = where(v);
+    return !r.is_none() && (resident_ & r.mask()) != 0;
+  }
+
+  /// Brings `v` into a register of its class, loading it if need be, and locks that for this instruction. `next` is the value's next
+  /// read behind this instruction. Not for the zero word.
+  Reg use(ir::Value v, bool is_float, std::uint16_t next) {
+    Reg r = where(v);
+    if (r.is_none()) {
+      r = allocate(is_float);
+      ops_.load_word(r, v.word);
+      bind(r, v);
+    }
+    entries_[r.id].next = next;
+    lock(r);
+    return r;
+  }
+
+  /// Notes a read of a value that was used in place (as a memory operand, or already in a register without locking).
+  void touch(ir::Value v, std::uint16_t next) {
+    const Reg r = where(v);
+    if (!r.is_none()) entries_[r.id].next = next;
+  }
+
+  /// The register that is to receive the new value of `v`: its own if it has one, else a fresh one. What it held before is dead.
+  /// Fetch the operands first. `dead` marks a slot value that need not reach the frame (InstPlan::dead_store).
+  Reg define(ir::Value v, bool is_float, std::uint16_t next, bool dead = false) {
+    Reg r = where(v);
+    if (r.is_none()) {
+      release_dead_operands();
+      r = allocate(is_float);
+      bind(r, v);
+    }
+    Entry& e = entries_[r.id];
+    e.next = next;
+    e.dead = dead;
+    e.knowledge = FloatKnowledge::raw;
+    pending_ &= ~r.mask();
+    if ((resident_ & r.mask()) == 0) dirty_ |= r.mask();
+    lock(r);
+    return r;
+  }
+
+  /// The frame's word was written directly (a memory operand as destination): a cached copy would be stale.
+  void overwritten_in_frame(ir::Value v) {
+    const Reg r = where(v);
+    assert(r.is_none() || (resident_ & r.mask()) == 0);
+    if (!r.is_none()) forget(r);
+  }
+
+  /// Empties one particular register for the current instruction and locks it. Call before fetching operands.
+  void take(Reg r) {
+    Entry& e = entries_[r.id];
+    if (!e.value.is_none()) {
+      assert((locked_ & r.mask()) == 0 && (resident_ & r.mask()) == 0);
+      const std::uint64_t candidates = free_ & ~locked_ & class_mask(r.is_float()) & ~r.mask();
+      if (candidates != 0 && e.next != kNever) {
+        const Reg to{static_cast<std::uint8_t>(std::countr_zero(candidates))};
+        ops_.move(to, r);
+        const Entry moved = e;
+        const bool dirty = (dirty_ & r.mask()) != 0;
+        const bool pending = (pending_ & r.mask()) != 0;
+        forget(r);
+        entries_[to.id] = moved;
+        where_[index(moved.value)] = to.id;
+        free_ &= ~to.mask();
+        if (dirty) dirty_ |= to.mask();
+        if (pending) pending_ |= to.mask();
+      } else {
+        evict(r);
+      }
+    }
+    free_ &= ~r.mask();
+    lock(r);
+    taken_ |= r.mask();
+  }
+
+  /// A register without a value for the current instruction only.
+  Reg scratch(bool is_float) {
+    const Reg r = allocate(is_float);
+    lock(r);
+    taken_ |= r.mask();
+    return r;
+  }
+
+  /// Gives a scratch or taken register back before the instruction ends.
+  void release(Reg r) {
+    assert((taken_ & r.mask()) != 0);
+    taken_ &= ~r.mask();
+    locked_ &= ~r.mask();
+    free_ |= r.mask() & cacheable_;
+  }
+
+  void lock(Reg r) { locked_ |= r.mask(); }
+  bool is_locked(Reg r) const { return (locked_ & r.mask()) != 0; }
+
+  /// Ends an instruction: unlocks, frees scratch registers and values that nobody reads again.
+  void end_instruction() {
+    locked_ = 0;
+    free_ |= taken_ & cacheable_;
+    taken_ = 0;
+    std::uint64_t held = cacheable_ & ~free_;
+    while (held != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
+      held &= held - 1;
+      const Entry& e = entries_[r.id];
+      if (e.value.is_none()) continue;
+      if (e.next == kNever && (e.value.is_temp() || (dirty_ & r.mask()) == 0 || e.dead)) forget(r);
+    }
+  }
+
+  /// Stores every dirty slot (and, if `temps`, every temporary that is read again) to the frame; registers stay valid.
+  void write_back_all(bool temps) {
+    for_each_dirty([&](Reg r, Entry& e) {
+      if (e.value.is_temp() && (!temps || e.next == kNever)) return;
+      ops_.store_word(e.value.word, r);
+      dirty_ &= ~r.mask();
+    });
+  }
+  /// Drops all cached values. They must have been written back.
+  void forget_all() {
+    std::uint64_t held = cacheable_ & ~free_ & ~taken_;
+    while (held != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
+      held &= held - 1;
+      if (!entries_[r.id].value.is_none()) forget(r);
+    }
+  }
+  /// Residents may have changed behind our back (a helper ran): nothing is known of float values any more.
+  void forget_knowledge() {
+    for (Entry& e : entries_) e.knowledge = FloatKnowledge::raw;
+    pending_ = 0;
+  }
+
+  /// Appends what an exit here has to store: dirty slots, not temporaries.
+  void collect_write_backs(std::vector<WriteBack>& out) const {
+    std::uint64_t set = dirty_;
+    while (set != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
+      set &= set - 1;
+      const Entry& e = entries_[r.id];
+      if (e.value.is_slot() && !e.dead)
+        out.push_back({e.value.word, static_cast<std::uint8_t>(r.number()), r.is_float()});
+    }
+  }
+  bool has_write_backs() const {
+    std::uint64_t set = dirty_;
+    while (set != 0) {
+      const Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(set))];
+      set &= set - 1;
+      if (e.value.is_slot() && !e.dead) return true;
+    }
+    return false;
+  }
+
+  FloatKnowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
+  void set_knowledge(Reg r, FloatKnowledge k) {
+    entries_[r.id].knowledge = k;
+    if (k == FloatKnowledge::result32 || k == FloatKnowledge::result64) {
+      pending_ |= r.mask();
+    } else {
+      pending_ &= ~r.mask();
+    }
+  }
+  /// Float registers whose NaN may not be canonical and whose value is still wanted by somebody: slots (unless dead) and live temporaries.
+  std::uint64_t pending_nans() const { return pending_; }
+  bool is_slot_register(Reg r) const { return entries_[r.id].value.is_slot() && !entries_[r.id].dead; }
+
+ private:
+  struct Entry {
+    ir::Value value;
+    std::uint16_t next = kNever;
+    bool dead = false;
+    FloatKnowledge knowledge = FloatKnowledge::raw;
+  };
+
+  static std::size_t index(ir::Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
+  static constexpr std::uint64_t class_mask(bool is_float) {
+    return is_float ? 0xffffffff00000000ull : 0x00000000ffffffffull;
+  }
+
+  template <typename F>
+  void for_each_dirty(F&& f) {
+    std::uint64_t set = dirty_;
+    while (set != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
+      set &= set - 1;
+      f(r, entries_[r.id]);
+    }
+  }
+
+  void bind(Reg r, ir::Value v) {
+    entries_[r.id] = Entry{v, kNever, false, FloatKnowledge::raw};
+    where_[index(v)] = r.id;
+    free_ &= ~r.mask();
+  }
+  void forget(Reg r) {
+    where_[index(entries_[r.id].value)] = Reg::kNone;
+    entries_[r.id] = Entry{};
+    dirty_ &= ~r.mask();
+    pending_ &= ~r.mask();
+    free_ |= r.mask();
+  }
+  void evict(Reg r) {
+    const Entry& e = entries_[r.id];
+    if ((dirty_ & r.mask()) != 0 && !((e.dead || e.value.is_temp()) && e.next == kNever)) {
+      if ((pending_ & r.mask()) != 0) ops_.canonicalise(r, e.knowledge);
+      ops_.store_word(e.value.word, r);
+    }
+    forget(r);
+  }
+  /// Operands that die here may give their registers to the destination (two-address hosts cope with the aliasing).
+  void release_dead_operands() {
+    std::uint64_t set = locked_ & cacheable_ & ~taken_;
+    while (set != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
+      set &= set - 1;
+      const Entry& e = entries_[r.id];
+      if (!e.value.is_none() && e.next == kNever && (e.value.is_temp() || (dirty_ & r.mask()) == 0)) {
+        forget(r);
+        locked_ &= ~r.mask();
+      }
+    }
+  }
+  Reg allocate(bool is_float) {
+    const std::uint64_t wanted = class_mask(is_float) & cacheable_ & ~locked_;
+    if (const std::uint64_t now = free_ & wanted; now != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(now))};
+      free_ &= ~r.mask();
+      return r;
+    }
+    // The value that is read last, or never, goes; among equals a clean one.
+    std::uint64_t set = wanted & ~free_;
+    Reg best;
+    std::uint32_t best_score = 0;
+    while (set != 0) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
+      set &= set - 1;
+      const std::uint32_t score = (std::uint32_t{entries_[r.id].next} << 1 | ((dirty_ & r.mask()) == 0 ? 1u : 0u)) + 1;
+      if (score > best_score) {
+        best_score = score;
+        best = r;
+      }
+    }
+    assert(!best.is_none() && "an instruction needs more registers than the host declares");
+    evict(best);
+    free_ &= ~best.mask();
+    return best;
+  }
+
+  Ops& ops_;
+  std::array<Entry, 64> entries_{};
+  std::array<std::uint8_t, WordIndex::kCount> where_{};
+  std::uint64_t cacheable_ = 0, free_ = 0, locked_ = 0, taken_ = 0, dirty_ = 0, resident_ = 0, pending_ = 0;
+};
+
+}  // namespace ashlar::codegen

@@ -1,0 +1,334 @@
+// Comparisons, side exits, terminals, helper calls.
+#include <cstring>
+
+#include "host/x64/emitter.hpp"
+
+namespace ashlar::host_x64 {
+
+using asmjit::Imm;
+using codegen::ExitKind;
+using codegen::InstPlan;
+using codegen::RuntimeEntry;
+namespace I = asmjit::x86::Inst;
+
+namespace {
+
+x86::CondCode cond_code(Condition cond) {
+  switch (cond) {
+    case Condition::eq: return x86::CondCode::kE;
+    case Condition::ne: return x86::CondCode::kNE;
+    case Condition::lts: return x86::CondCode::kL;
+    case Condition::ltu: return x86::CondCode::kB;
+    case Condition::ges: return x86::CondCode::kGE;
+    case Condition::geu: return x86::CondCode::kAE;
+  }
+  return x86::CondCode::kE;
+}
+
+/// The condition for the operands exchanged.
+x86::CondCode swapped(Condition cond) {
+  switch (cond) {
+    case Condition::eq: return x86::CondCode::kE;
+    case Condition::ne: return x86::CondCode::kNE;
+    case Condition::lts: return x86::CondCode::kG;
+    case Condition::ltu: return x86::CondCode::kA;
+    case Condition::ges: return x86::CondCode::kLE;
+    case Condition::geu: return x86::CondCode::kBE;
+  }
+  return x86::CondCode::kE;
+}
+
+}  // namespace
+
+x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate) {
+  const Operand a = operand(inst.a, plan().next_a);
+  const auto against_zero = [this](const Operand& o) {
+    if (o.kind == Operand::Kind::mem) {
+      compare_at_ = static_cast<std::uint32_t>(as_.offset());
+      as_.cmp(word_mem(o.word), Imm(0));
+    } else {
+      const Reg r = in_register(o);
+      compare_at_ = static_cast<std::uint32_t>(as_.offset());
+      as_.test(gp64(r), gp64(r));
+    }
+  };
+  if (immediate) {
+    if (inst.imm == 0) {
+      against_zero(a);
+    } else {
+      const asmjit::Operand left = rm(a, 64);
+      compare_at_ = static_cast<std::uint32_t>(as_.offset());
+      as_.emit(I::kIdCmp, left, Imm(inst.imm));
+    }
+    return cond_code(cond);
+  }
+  const Operand b = operand(inst.b, plan().next_b);
+  if (b.is_zero()) {
+    against_zero(a);
+    return cond_code(cond);
+  }
+  if (a.is_zero()) {
+    against_zero(b);
+    return swapped(cond);
+  }
+  if (a.is_reg() || b.is_reg()) {
+    compare_at_ = static_cast<std::uint32_t>(as_.offset());
+    as_.emit(I::kIdCmp, rm(a, 64), rm(b, 64));
+  } else {
+    load(x86::rax, a);
+    compare_at_ = static_cast<std::uint32_t>(as_.offset());
+    as_.emit(I::kIdCmp, x86::rax, rm(b, 64));
+  }
+  return cond_code(cond);
+}
+
+// --- side exits -------------------------------------------------------------------------------------------------------------------
+
+bool Emitter::is_backward(const ir::Exit& exit) const {
+  // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by itself.
+  return helper_ran_ || exit.target.addr.value <= block_->key().addr.value;
+}
+
+Emitter::ExitState Emitter::exit_state() {
+  ExitState state;
+  state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
+  cache_.collect_write_backs(out_->write_backs);
+  state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
+  state.pending = pending_list();
+  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - plan_->guest_inst_of(index_) - 1 : 0;
+  return state;
+}
+
+void Emitter::restore_for_exit(const ExitState& state) {
+  for (const PendingNan& p : state.pending) canonicalise(p.reg, p.knowledge);
+  for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
+    const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
+    store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
+  }
+  if (state.fuel_refund != 0) as_.add(frame_mem(offsetof(VcpuHot, fuel)), Imm(state.fuel_refund));
+}
+
+void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
+  const ir::Exit& exit = block_->exits()[inst.exit()];
+  const x86::CondCode cc = compare(inst, cond, immediate);
+  ExitState state = exit_state();
+  const std::size_t site = new_site(exit, ExitKind::direct);
+  const bool check = options_.linked && is_backward(exit);
+  if (!state.needed() && !check) {
+    patchable_branch(site, cc, compare_at_);
+    return;
+  }
+  const asmjit::Label label = as_.newLabel();
+  as_.j(cc, label);
+  cold(label, [this, state = std::move(state), site, check, &exit] {
+    restore_for_exit(state);
+    if (check) attention_check(exit);
+    patchable_jump(site);
+    if (options_.linked) emit_stub(sites_[site]);
+  });
+}
+
+#define ASHLAR_CONDITION(cond)                                                                   \
+  void Emitter::emit_exit_##cond(const Inst& inst) { exit_if(inst, Condition::cond, false); }    \
+  void Emitter::emit_exit_##cond##_i(const Inst& inst) { exit_if(inst, Condition::cond, true); } \
+  void Emitter::emit_br_##cond(const Inst& inst) { branch(inst, Condition::cond, false); }       \
+  void Emitter::emit_br_##cond##_i(const Inst& inst) { branch(inst, Condition::cond, true); }
+ASHLAR_CONDITION(eq)
+ASHLAR_CONDITION(ne)
+ASHLAR_CONDITION(lts)
+ASHLAR_CONDITION(ltu)
+ASHLAR_CONDITION(ges)
+ASHLAR_CONDITION(geu)
+#undef ASHLAR_CONDITION
+
+// --- terminals --------------------------------------------------------------------------------------------------------------------
+
+void Emitter::leave_inline() {
+  canonicalise_pending();
+  cache_.write_back_all(false);
+}
+
+void Emitter::attention_check(const ir::Exit& exit) {
+  const std::size_t site = new_site(exit, ExitKind::attention);
+  as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
+  as_.jne(sites_[site].stub);
+}
+
+void Emitter::jump_to_exit(const ir::Exit& exit, ExitKind kind) {
+  if (options_.linked && is_backward(exit)) attention_check(exit);
+  const std::size_t site = new_site(exit, kind);
+  patchable_jump(site);
+  if (options_.linked) emit_stub(sites_[site]);
+}
+
+void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
+  const ir::Exit& taken = block_->exits()[inst.exit()];
+  const ir::Exit& not_taken = block_->exits()[inst.exit_not()];
+  leave_inline();
+  const bool check = options_.linked && (is_backward(taken) || is_backward(not_taken));
+  asmjit::Label attention;
+  if (check) {
+    attention = as_.newLabel();
+    as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
+    as_.jne(attention);
+  }
+  const std::uint32_t compare_from = static_cast<std::uint32_t>(as_.offset());
+  const x86::CondCode cc = compare(inst, cond, immediate);
+  if (check) {
+    // Decide again out of line, and leave by exits that stay with the dispatcher.
+    std::vector<std::uint8_t> again(as_.bufferData() + compare_from, as_.bufferData() + as_.offset());
+    cold(attention, [this, again = std::move(again), cc, &taken, &not_taken] {
+      as_.embed(again.data(), again.size());
+      const std::size_t site = new_site(taken, ExitKind::attention);
+      as_.j(cc, sites_[site].stub);
+      emit_stub(sites_[new_site(not_taken, ExitKind::attention)]);
+    });
+  }
+  const std::size_t taken_site = new_site(taken, ExitKind::direct);
+  patchable_branch(taken_site, cc, compare_at_);
+  const std::size_t other_site = new_site(not_taken, ExitKind::direct);
+  patchable_jump(other_site);
+  if (options_.linked) emit_stub(sites_[other_site]);
+}
+
+void Emitter::emit_jump(const Inst& inst) {
+  leave_inline();
+  jump_to_exit(block_->exits()[inst.exit()]);
+}
+
+void Emitter::emit_jump_ind(const Inst& inst) { indirect(inst); }
+
+void Emitter::indirect(const Inst& inst) {
+  leave_inline();
+  const Operand a = operand(inst.a, InstPlan::kNever);
+  if (a.is_reg() && inst.imm != 0) {
+    as_.lea(x86::rax, x86::ptr(gp64(a.reg), inst.imm));
+  } else {
+    load(x86::rax, a);
+    if (inst.imm != 0) as_.add(x86::rax, Imm(inst.imm));
+  }
+  if (inst.aux2() & 1) as_.and_(x86::rax, Imm(-2));
+  if (!options_.linked) {
+    as_.mov(frame_mem(ASHLAR_COLD_OFFSET(pc)), x86::rax);
+    as_.mov(x86::eax, Imm(codegen::kSingleJump));
+    as_.ret();
+    return;
+  }
+  // Everything cached has been stored: rcx is free.
+  static_assert(sizeof(codegen::JumpCacheEntry) == 16);
+  const asmjit::Label miss = as_.newLabel();
+  as_.mov(x86::ecx, x86::eax);
+  as_.shl(x86::ecx, Imm(3));
+  as_.and_(x86::ecx, Imm((codegen::JumpCache::kEntries - 1) * 16));
+  as_.add(x86::rcx, frame_mem(offsetof(VcpuHot, jump_cache)));
+  as_.cmp(x86::rax, x86::qword_ptr(x86::rcx));
+  as_.jne(miss);
+  as_.jmp(x86::qword_ptr(x86::rcx, 8));
+  cold(miss, [this] { jump_entry(RuntimeEntry::jump_miss); });
+}
+
+void Emitter::emit_jump_mode(const Inst& inst) {
+  leave_inline();
+  const Operand a = operand(inst.a, InstPlan::kNever);
+  const Operand b = operand(inst.b, InstPlan::kNever);
+  load(x86::rax, a);
+  as_.mov(frame_mem(ASHLAR_COLD_OFFSET(pc)), x86::rax);
+  load(x86::rax, b);
+  as_.mov(frame_mem(ASHLAR_COLD_OFFSET(mode)), x86::rax);
+  if (options_.linked) {
+    jump_entry(RuntimeEntry::jump_mode);
+  } else {
+    as_.mov(x86::eax, Imm(codegen::kSingleJump));
+    as_.ret();
+  }
+}
+
+void Emitter::emit_stop(const Inst& inst) {
+  leave_inline();
+  const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::stop);
+  sites_[site].site.stop_reason = static_cast<ir::StopReason>(inst.aux());
+  sites_[site].site.detail = inst.imm;
+  emit_stub(sites_[site]);
+}
+
+// --- helpers, flags, fences -------------------------------------------------------------------------------------------------------
+
+void Emitter::store_guest_addr(std::int32_t offset, std::uint64_t value) {
+  if (static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
+    as_.mov(frame_mem(offset), Imm(static_cast<std::int32_t>(value)));
+  } else {
+    as_.mov(x86::rax, Imm(value));
+    as_.mov(frame_mem(offset), x86::rax);
+  }
+}
+
+void Emitter::emit_call_helper(const Inst& inst) {
+  canonicalise_pending();
+  const Value args[3] = {inst.a, inst.b, inst.c()};
+  const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
+  for (int i = 0; i < 3; ++i) {
+    const x86::Mem to = frame_mem(ASHLAR_COLD_OFFSET(args) + 8 * i);
+    if (args[i].is_none() || args[i].is_zero()) {
+      as_.mov(to, Imm(0));
+    } else {
+      const Operand o = operand(args[i], next[i]);
+      as_.mov(to, gp64(in_register(o)));
+    }
+  }
+  // The helper sees and may change the whole state, and destroys registers.
+  cache_.write_back_all(true);
+  cache_.end_instruction();
+  cache_.forget_all();
+  const ir::Boundary* boundary = block_->boundary_of(index_);
+  store_guest_addr(ASHLAR_COLD_OFFSET(pc), boundary != nullptr ? boundary->pc.value : block_->key().addr.value);
+  as_.mov(x86::eax, Imm(inst.imm));
+  call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
+  cache_.forget_knowledge();
+  if (!inst.dst.is_none()) as_.mov(gp64(define_int(inst)), x86::rax);
+  helper_ran_ = true;
+}
+
+void Emitter::helper_exit_check(GuestAddr resume) {
+  helper_ran_ = false;
+  const asmjit::Label label = as_.newLabel();
+  as_.test(frame_mem(offsetof(VcpuHot, attention), 4), Imm(kAttendExit));
+  as_.jnz(label);
+  ExitState state = exit_state();
+  const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, ExitKind::attention);
+  cold(label, [this, state = std::move(state), site] {
+    restore_for_exit(state);
+    emit_stub(sites_[site]);
+  });
+}
+
+void Emitter::emit_get_fflags(const Inst& inst) {
+  if (!float_table_used_) {
+    float_table_used_ = true;
+    float_table_ = as_.newLabel();
+  }
+  const Reg dst = define_int(inst);
+  as_.stmxcsr(frame_mem(ASHLAR_COLD_OFFSET(float_status), 4));
+  as_.mov(x86::eax, frame_mem(ASHLAR_COLD_OFFSET(float_status), 4));
+  as_.and_(x86::eax, Imm(0x3f));
+  as_.lea(gp64(dst), x86::ptr(float_table_));
+  as_.movzx(gp32(dst), x86::byte_ptr(gp64(dst), x86::rax));
+  as_.or_(gp64(dst), frame_mem(ASHLAR_COLD_OFFSET(float_flags)));
+}
+
+void Emitter::emit_set_fflags(const Inst& inst) {
+  const Operand a = operand(inst.a, plan().next_a);
+  load(x86::eax, a);
+  as_.and_(x86::eax, Imm(31));
+  as_.mov(frame_mem(ASHLAR_COLD_OFFSET(float_flags)), x86::rax);
+  as_.ldmxcsr(frame_mem(ASHLAR_COLD_OFFSET(guest_float_control), 4));
+}
+
+void Emitter::emit_fence(const Inst& inst) {
+  // Total store order: only a later load overtakes an earlier store.
+  const unsigned predecessor = inst.aux() >> 4;
+  const unsigned successor = inst.aux() & 15;
+  constexpr unsigned kWrites = 1 | 4, kReads = 2 | 8;
+  if ((predecessor & kWrites) != 0 && (successor & kReads) != 0) as_.lock().or_(x86::dword_ptr(x86::rsp, -8), Imm(0));
+}
+
+}  // namespace ashlar::host_x64
