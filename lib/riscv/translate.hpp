@@ -145,7 +145,10 @@ class Translator {
   bool ended_ = false;  // a terminal has been appended
 
   // The block's guest code: stretches that are complete, and the one that grows at pc_.
-  GuestRange segments_[kMaxSegments];
+  struct Segment {
+    std::uint64_t begin, size;
+  };
+  Segment segments_[kMaxSegments];  // not initialised: translating a block costs less than a microsecond
   unsigned segment_count_ = 0;
   std::uint64_t segment_begin_ = 0;
   std::uint64_t stop_at_ = 0;  // the next beginning of a complete stretch; segment_begin_ if there is none

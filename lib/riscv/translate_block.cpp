@@ -22,18 +22,35 @@ Translator::Translator(BlockKey key, GuestMemory& memory, const TranslateLimits&
 TranslateResult Translator::run() {
   out_.begin(key_);
   out_.set_host_rounding(mode_ <= 3 ? static_cast<RoundingMode>(mode_) : RoundingMode::rne);
+  // Each instruction is decoded before the one in front of it is translated, and its length is taken from its
+  // first bits, so that the processor does several at once and knows early where the switch will go.
+  Decoded ahead;
+  unsigned ahead_length = 0;
+  bool have_ahead = false;
   for (;;) {
     std::uint32_t word;
-    if (!window_.read(pc_, word)) {
-      if (count_ == 0) return {window_.fault()};
-      out_.jump({pc_});
-      break;
+    if (!have_ahead) {
+      if (!window_.read(pc_, word)) {
+        if (count_ == 0) return {window_.fault()};
+        out_.jump({pc_});
+        break;
+      }
+      ahead = decode(word);
+      ahead_length = instruction_length(static_cast<std::uint16_t>(word));
     }
-    const Decoded d = decode(word);
-    out_.guest_instruction({pc_}, d.length);
+    const Decoded d = ahead;
+    const unsigned length = ahead_length;
+    const std::uint64_t behind = pc_ + length;
+    out_.guest_instruction({pc_}, static_cast<std::uint8_t>(length));
     ++count_;
-    next_ = pc_ + d.length;
+    next_ = behind;
+    have_ahead = window_.peek(behind, word);
+    if (have_ahead) {
+      ahead = decode(word);
+      ahead_length = instruction_length(static_cast<std::uint16_t>(word));
+    }
     dispatch(d);
+    have_ahead = have_ahead && next_ == behind;
     pc_ = next_;
     if (ended_) break;
     if (count_ >= limit_ || (pc_ == stop_at_ && pc_ != segment_begin_) ||
@@ -43,7 +60,7 @@ TranslateResult Translator::run() {
     }
   }
   out_.covers({{segment_begin_}, pc_ - segment_begin_});
-  for (unsigned n = 0; n < segment_count_; ++n) out_.covers(segments_[n]);
+  for (unsigned n = 0; n < segment_count_; ++n) out_.covers({{segments_[n].begin}, segments_[n].size});
   return {};
 }
 
@@ -61,7 +78,7 @@ void Translator::dispatch(const Decoded& d) {
 void Translator::begin_segment(std::uint64_t addr) {
   segment_begin_ = stop_at_ = addr;
   for (unsigned n = 0; n < segment_count_; ++n) {
-    const std::uint64_t begin = segments_[n].begin.value;
+    const std::uint64_t begin = segments_[n].begin;
     if (begin > addr && (stop_at_ == addr || begin < stop_at_)) stop_at_ = begin;
   }
 }
@@ -70,7 +87,7 @@ bool Translator::is_covered(std::uint64_t addr) const {
   // While an instruction is translated, next_ is the end of the growing stretch.
   if (addr - segment_begin_ < next_ - segment_begin_) return true;
   for (unsigned n = 0; n < segment_count_; ++n) {
-    if (segments_[n].contains({addr})) return true;
+    if (addr - segments_[n].begin < segments_[n].size) return true;
   }
   return false;
 }
@@ -83,7 +100,7 @@ void Translator::go_to(std::uint64_t target) {
     ended_ = true;
     return;
   }
-  segments_[segment_count_++] = {{segment_begin_}, next_ - segment_begin_};
+  segments_[segment_count_++] = {segment_begin_, next_ - segment_begin_};
   next_ = target;
   begin_segment(target);
 }

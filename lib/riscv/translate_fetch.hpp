@@ -23,6 +23,14 @@ class CodeWindow {
     return true;
   }
 
+  /// The same if the window holds all of it already; it does not fetch.
+  bool peek(std::uint64_t pc, std::uint32_t& word) const {
+    const std::uint64_t offset = pc - begin_;
+    if (offset >= whole_words_) return false;
+    std::memcpy(&word, bytes_ + offset, sizeof(word));
+    return true;
+  }
+
   /// Precondition: the last read failed.
   Fault fault() const;
 
