@@ -340,9 +340,8 @@ class Parser {
   }
 
   bool exit_to(BlockKey target, unsigned& out) {
-    if (builder_.exit_count() >= kMaxExits) return expected("at most 1024 exits");
     out = builder_.exit_to(target);
-    return true;
+    return builder_.exit_count() <= kMaxExits || expected("at most 1024 exits");
   }
   bool exit(unsigned& out) {
     BlockKey target;
