@@ -68,7 +68,7 @@ def prepare_directory(program):
     """An empty directory for a program that wants one. Containment tests get neighbours that they must not reach."""
     if 'dir' not in program['options']:
         return None, None
-    root = tempfile.mkdtemp(prefix='ashlar-guest-')
+    root = os.path.realpath(tempfile.mkdtemp(prefix='ashlar-guest-'))
     inside = os.path.join(root, 'inside')
     os.mkdir(inside)
     os.mkdir(os.path.join(root, 'outside'))
