@@ -92,6 +92,9 @@ class ASHLAR_API BlockBuilder {
     emit({Opcode::stop, {}, {}, {}, detail, ir::Inst::pack_exit(exit_to(resume), static_cast<unsigned>(reason))});
   }
 
+  /// Takes over all parts of a finished block but its key, in place of what was there.
+  void assign(const ir::Block::Parts& parts);
+
   std::size_t inst_count() const noexcept { return insts_.size(); }
   std::size_t guest_inst_count() const noexcept { return boundaries_.size(); }
   std::size_t exit_count() const noexcept { return exits_.size(); }

@@ -84,6 +84,16 @@ void BlockBuilder::call_indirect(Value a, std::int32_t imm, GuestAddr return_to)
         ir::Inst::pack_exit(exit_to(return_to), static_cast<unsigned>(ir::JumpHint::call))});
 }
 
+void BlockBuilder::assign(const ir::Block::Parts& parts) {
+  host_rounding_ = parts.host_rounding;
+  temp_count_ = parts.temp_count;
+  insts_.assign(parts.insts.begin(), parts.insts.end());
+  exits_.assign(parts.exits.begin(), parts.exits.end());
+  boundaries_.assign(parts.boundaries.begin(), parts.boundaries.end());
+  ranges_.clear();
+  for (const GuestRange& range : parts.ranges) covers(range);  // who composes parts need not look for overlaps
+}
+
 ir::Block::Parts BlockBuilder::parts() const noexcept {
   return {key_, insts_, exits_, boundaries_, ranges_, temp_count_, host_rounding_};
 }
