@@ -59,6 +59,14 @@ class ASHLAR_API Vcpu {
   /// Drops the LR/SC reservation, as a context switch or trap does.
   void clear_reservation() noexcept { frame_->cold().reservation_addr = ~std::uint64_t{0}; }
 
+  /// The engine's: its private data of this vCPU (VcpuCold::engine). `destroy` is called on it when other data takes its place
+  /// and when the vCPU is destroyed.
+  void set_engine_data(void* data, void (*destroy)(void*) noexcept) noexcept {
+    if (destroy_engine_data_ != nullptr) destroy_engine_data_(frame_->cold().engine);
+    frame_->cold().engine = data;
+    destroy_engine_data_ = destroy;
+  }
+
   FlatMemory* memory() const noexcept { return memory_; }
   const StateLayout& layout() const noexcept { return *layout_; }
   VcpuFrame& frame() noexcept { return *frame_; }
@@ -71,6 +79,7 @@ class ASHLAR_API Vcpu {
   Vcpu() = default;
   VcpuFrame* frame_ = nullptr;
   void* allocation_ = nullptr;
+  void (*destroy_engine_data_)(void*) noexcept = nullptr;
   std::atomic<const void*> missing_jump_cache_{nullptr};
   FlatMemory* memory_ = nullptr;
   const StateLayout* layout_ = nullptr;

@@ -66,6 +66,9 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory
   return vcpu;
 }
 
-Vcpu::~Vcpu() { std::free(allocation_); }
+Vcpu::~Vcpu() {
+  if (frame_ != nullptr) set_engine_data(nullptr, nullptr);
+  std::free(allocation_);
+}
 
 }  // namespace ashlar

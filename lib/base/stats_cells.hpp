@@ -1,0 +1,53 @@
+// The live stats object: cells that one thread at a time bumps without contention, and shared values for rare
+// events and gauges. A snapshot sums them. Used by the engine, the cache and whoever runs in their threads.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include <ashlar/stats.hpp>
+
+namespace ashlar {
+
+/// Counters of one owner (a vCPU, a compiling thread), which is in one thread at a time: a bump is a plain
+/// load and store, without a lock prefix. On its own cache lines, so that neighbours cost nothing.
+class alignas(64) StatsCell {
+ public:
+  /// By the owner only.
+  void add(Stat stat, std::uint64_t n = 1) noexcept {
+    std::atomic<std::uint64_t>& value = values_[static_cast<std::size_t>(stat)];
+    value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+
+ private:
+  friend class LiveStats;
+  std::array<std::atomic<std::uint64_t>, kStatCount> values_{};
+};
+
+/// All counters of a context. Thread-safe.
+class LiveStats {
+ public:
+  /// Counts for events that are rare or belong to no owner, and gauges (which go down by adding a negative
+  /// number).
+  void add(Stat stat, std::uint64_t n = 1) noexcept {
+    shared_[static_cast<std::size_t>(stat)].fetch_add(n, std::memory_order_relaxed);
+  }
+  void subtract(Stat stat, std::uint64_t n = 1) noexcept { add(stat, std::uint64_t{0} - n); }
+
+  /// From here to detach the cell is part of every snapshot; what it has counted stays in afterwards.
+  void attach(StatsCell& cell);
+  /// Leaves the cell at zero.
+  void detach(StatsCell& cell);
+
+  StatsSnapshot snapshot() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<StatsCell*> cells_;
+  std::array<std::atomic<std::uint64_t>, kStatCount> shared_{};
+};
+
+}  // namespace ashlar

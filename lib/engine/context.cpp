@@ -1,0 +1,99 @@
+// Execution contexts: creation, invalidation, dumps. See <ashlar/engine.hpp> and context.hpp.
+#include "engine/context.hpp"
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include <ashlar/ir_text.hpp>
+
+namespace ashlar {
+
+ExecutionContext::Impl::Impl(const ContextConfig& config)
+    : config_(config),
+      translator_(*config.frontend, config.memory, config.translate),
+      ir_cache_(translator_, changes_, epochs_, stats_),
+      registry_(std::make_shared<engine::VcpuRegistry>(epochs_, stats_)) {
+  if (config_.memory != nullptr) config_.memory->add_observer(this);
+}
+
+ExecutionContext::Impl::~Impl() {
+  if (config_.memory != nullptr) config_.memory->remove_observer(this);
+  registry_->close();
+}
+
+template <typename Collect>
+void ExecutionContext::Impl::drop(Collect&& collect) {
+  engine::IrCache::Removed removed;
+  {
+    // vCPUs are told under the lock: who finds nothing left to remove may rely on it.
+    const auto lock = ir_cache_.lock();
+    collect(lock, removed);
+    if (removed.empty()) return;
+    registry_->attend_all(kAttendFlush);
+  }
+  epochs_.retire(removed.data(), removed.size());
+  epochs_.reclaim();
+}
+
+void ExecutionContext::Impl::invalidate(GuestRange range) {
+  if (range.size == 0) return;
+  stats_.add(Stat::invalidations);
+  changes_.record(range);
+  drop([&](const auto& lock, auto& removed) { ir_cache_.remove(lock, range, removed); });
+}
+
+void ExecutionContext::Impl::flush() {
+  stats_.add(Stat::flushes);
+  changes_.record_all();
+  drop([&](const auto& lock, auto& removed) { ir_cache_.remove_all(lock, removed); });
+}
+
+void ExecutionContext::Impl::fence_instructions() {
+  // Translations that are being made may have read bytes from before the fence.
+  changes_.record_all();
+  drop([&](const auto& lock, auto& removed) { ir_cache_.remove_changed(lock, removed); });
+}
+
+void ExecutionContext::Impl::code_changed(GuestRange range) { invalidate(range); }
+
+Result<std::unique_ptr<ExecutionContext>> ExecutionContext::create(const ContextConfig& config) {
+  if (config.frontend == nullptr) {
+    return Error{ErrorCode::invalid_argument, "a context needs a front end"};
+  }
+  constexpr std::uint64_t kLeastCode = 64 * 1024;
+  if (config.code_limit < kLeastCode) {
+    return Error{ErrorCode::invalid_argument, "the code limit of " + std::to_string(config.code_limit) +
+                                                  " bytes is below " + std::to_string(kLeastCode)};
+  }
+  if (config.translate.max_guest_insts == 0) {
+    return Error{ErrorCode::invalid_argument, "a block must be allowed at least one guest instruction"};
+  }
+  return std::unique_ptr<ExecutionContext>(new ExecutionContext(std::make_unique<Impl>(config)));
+}
+
+ExecutionContext::ExecutionContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ExecutionContext::~ExecutionContext() = default;
+
+const ContextConfig& ExecutionContext::config() const noexcept { return impl_->config(); }
+StatsSnapshot ExecutionContext::stats() const { return impl_->stats().snapshot(); }
+void ExecutionContext::invalidate(GuestRange range) { impl_->invalidate(range); }
+void ExecutionContext::flush() { impl_->flush(); }
+
+Result<std::string> ExecutionContext::dump_ir(BlockKey key, bool optimised) {
+  engine::TranslationBuffers buffers;
+  StatsCell uncounted;
+  const engine::Translator& translator = impl_->translator();
+  const engine::Translated translated =
+      optimised ? translator.translate(key, buffers, uncounted) : translator.translate_only(key, buffers);
+  if (translated.block == nullptr) {
+    char text[96];
+    std::snprintf(text, sizeof text, "no block at 0x%llx: its code can't be fetched at 0x%llx",
+                  static_cast<unsigned long long>(key.addr.value),
+                  static_cast<unsigned long long>(translated.fault.addr.value));
+    return Error{ErrorCode::unknown_block, text};
+  }
+  return ir::print(*translated.block, &impl_->frontend().layout());
+}
+
+}  // namespace ashlar

@@ -1,0 +1,58 @@
+// The inside of an ExecutionContext: what executors share. For the engine's own files.
+#pragma once
+
+#include <memory>
+
+#include <ashlar/engine.hpp>
+
+#include "base/stats_cells.hpp"
+#include "cache/epoch.hpp"
+#include "engine/change_log.hpp"
+#include "engine/ir_cache.hpp"
+#include "engine/translator.hpp"
+#include "engine/vcpu_data.hpp"
+
+namespace ashlar {
+
+/// Thread-safe.
+class ExecutionContext::Impl final : public CodeObserver {
+ public:
+  explicit Impl(const ContextConfig& config);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  const ContextConfig& config() const noexcept { return config_; }
+  const Frontend& frontend() const noexcept { return *config_.frontend; }
+  cache::EpochDomain& epochs() noexcept { return epochs_; }
+  LiveStats& stats() noexcept { return stats_; }
+  const engine::Translator& translator() const noexcept { return translator_; }
+  engine::IrCache& ir_cache() noexcept { return ir_cache_; }
+  const std::shared_ptr<engine::VcpuRegistry>& registry() const noexcept { return registry_; }
+
+  /// Afterwards no look-up finds a translation of code in the range, and every vCPU has been told to forget
+  /// those that it found before.
+  void invalidate(GuestRange range);
+  void flush();
+  /// A vCPU has executed an instruction fence: translations are dropped whose guest code, as it is in memory
+  /// now, differs from what they were made from. That finds code that was changed through a writable alias or
+  /// before a page lost its write permission, and costs one reading of all translated code.
+  void fence_instructions();
+
+  void code_changed(GuestRange range) override;
+
+ private:
+  /// Lets `collect(lock, removed)` take blocks out of the cache, and sees them off.
+  template <typename Collect>
+  void drop(Collect&& collect);
+
+  const ContextConfig config_;
+  LiveStats stats_;
+  cache::EpochDomain epochs_;
+  engine::ChangeLog changes_;
+  engine::Translator translator_;
+  engine::IrCache ir_cache_;
+  std::shared_ptr<engine::VcpuRegistry> registry_;
+};
+
+}  // namespace ashlar

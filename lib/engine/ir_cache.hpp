@@ -1,0 +1,116 @@
+// The cache of IR blocks as the interpreter runs them: found by key without locks, linked exit to block,
+// removed by guest range. Shared by all vCPUs of a context; owned by it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <ashlar/ir.hpp>
+
+#include "base/stats_cells.hpp"
+#include "cache/block_table.hpp"
+#include "cache/epoch.hpp"
+#include "cache/page_tracker.hpp"
+#include "engine/change_log.hpp"
+#include "engine/translator.hpp"
+#include "interp/interpreter.hpp"
+
+namespace ashlar::engine {
+
+/// A block in the cache, in one allocation with its exits and page nodes. Only `successors`, `executions` and
+/// `hot_threshold` change while vCPUs use it; the rest is the cache's, under its lock.
+class IrBlock final : public interp::CodeBlock {
+ public:
+  static IrBlock* make(ir::BlockPtr block, const CodeDigest& digest);
+  static void destroy(void* block) noexcept;
+
+  BlockKey key() const noexcept { return block->key(); }
+  /// What the block was made from; a block whose front end does not say counts as made from its address.
+  std::span<const GuestRange> guest_ranges() const noexcept {
+    return block->guest_ranges().empty() ? std::span<const GuestRange>(&own_range_, 1)
+                                         : block->guest_ranges();
+  }
+  std::span<cache::PageNode<IrBlock>> page_nodes() noexcept { return {page_nodes_, page_node_count_}; }
+  const CodeDigest& digest() const noexcept { return digest_; }
+
+ private:
+  friend class IrCache;
+  /// An exit in the list of those that lead to `to`.
+  struct Link {
+    IrBlock* from = nullptr;
+    IrBlock* to = nullptr;
+    Link* previous = nullptr;
+    Link* next = nullptr;
+  };
+
+  IrBlock() = default;
+  ~IrBlock() = default;
+
+  ir::BlockPtr owned_;
+  CodeDigest digest_;
+  GuestRange own_range_;
+  cache::PageNode<IrBlock>* page_nodes_ = nullptr;
+  std::size_t page_node_count_ = 0;
+  Link* links_ = nullptr;  ///< one for each exit
+  Link* incoming_ = nullptr;
+  bool alive_ = false;  ///< in the table
+};
+
+/// Thread-safe. `find`, `get` and `link` only inside the epoch domain: a block that they give stays valid
+/// until the caller leaves or passes a quiescent point, even if it is removed meanwhile.
+class IrCache {
+ public:
+  IrCache(const Translator& translator, const ChangeLog& changes, cache::EpochDomain& domain,
+          LiveStats& stats)
+      : translator_(translator), changes_(changes), domain_(domain), stats_(stats), table_(domain) {}
+  ~IrCache();
+
+  IrBlock* find(const BlockKey& key) const noexcept { return table_.find(key); }
+
+  struct Got {
+    IrBlock* block = nullptr;  ///< null: `fault`
+    Fault fault;
+    bool hit = false;  ///< somebody had translated it before
+  };
+  /// Finds or translates.
+  Got get(const BlockKey& key, TranslationBuffers& buffers, StatsCell& stats);
+
+  /// Makes the exit lead to `to` from now on, unless one of the blocks has been removed.
+  void link(IrBlock& from, std::uint32_t exit, IrBlock& to, StatsCell& stats);
+
+  /// Proof that the cache is locked. While it is, nothing is published, linked or removed.
+  class Lock {
+   private:
+    friend class IrCache;
+    explicit Lock(std::mutex& mutex) : held_(mutex) {}
+    std::unique_lock<std::mutex> held_;
+  };
+  Lock lock() const { return Lock(mutex_); }
+
+  using Removed = std::vector<cache::EpochDomain::Garbage>;
+  /// These make blocks unreachable, but for vCPUs' own tables, and append them to `removed`, which the caller
+  /// retires once every vCPU has been told.
+  void remove(const Lock& lock, GuestRange range, Removed& removed);
+  void remove_all(const Lock& lock, Removed& removed);
+  /// Those whose guest code is no longer what it was.
+  void remove_changed(const Lock& lock, Removed& removed);
+
+ private:
+  IrBlock* add(const BlockKey& key, ChangeLog::Moment since, IrBlock* made);
+  void remove(const Lock& lock, IrBlock& block, Removed& removed);
+  static void unlink(IrBlock::Link& link, std::uint32_t exit);
+
+  const Translator& translator_;
+  const ChangeLog& changes_;
+  cache::EpochDomain& domain_;
+  LiveStats& stats_;
+  cache::BlockTable<IrBlock> table_;
+  mutable std::mutex mutex_;
+  cache::PageTracker<IrBlock> pages_;
+};
+
+}  // namespace ashlar::engine

@@ -1,0 +1,90 @@
+// One call of an executor on a vCPU: inside the epoch domain, with the host's float unit looked after. What
+// the executors have in common.
+#pragma once
+
+#include <cstdint>
+
+#include <ashlar/engine.hpp>
+
+#include "engine/context.hpp"
+#include "engine/float_env.hpp"
+#include "engine/vcpu_data.hpp"
+
+namespace ashlar::engine {
+
+class Session {
+ public:
+  Session(ExecutionContext::Impl& context, Vcpu& vcpu)
+      : context_(context), frame_(vcpu.frame()), data_(VcpuData::of(vcpu, context)) {
+    context_.epochs().enter(data_.participant());
+    data_.stats().add(Stat::runs);
+  }
+  ~Session() {
+    float_env_.leave(frame_);
+    context_.epochs().leave(data_.participant());
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  VcpuFrame& frame() noexcept { return frame_; }
+  VcpuData& data() noexcept { return data_; }
+  StatsCell& stats() noexcept { return data_.stats(); }
+  GuestFloatEnv& float_env() noexcept { return float_env_; }
+  BlockKey key() const noexcept { return {{frame_.cold().pc}, frame_.cold().mode}; }
+  void set_key(const BlockKey& key) noexcept {
+    frame_.cold().pc = key.addr.value;
+    frame_.cold().mode = key.mode;
+  }
+
+  /// Whether attention bits are set: `attend` must be called.
+  bool attention() const noexcept { return frame_.hot.attention.load(std::memory_order_relaxed) != 0; }
+  /// Does what the attention bits ask for. True: the vCPU is to stop, ExitReason::halted. Pointers to blocks
+  /// that were found before are not valid afterwards.
+  bool attend() noexcept {
+    // The epoch first: whoever retired something before it has set kAttendFlush before that.
+    context_.epochs().quiesce(data_.participant());
+    const std::uint32_t bits = frame_.hot.attention.exchange(0, std::memory_order_seq_cst);
+    if ((bits & kAttendFlush) != 0) data_.forget();
+    return (bits & kAttendHalt) != 0;
+  }
+
+  /// Finds or translates the block. `get.hit` says which.
+  IrCache::Got find(const BlockKey& key) {
+    if (IrBlock* block = data_.look_up(key)) return {block, {}, true};
+    if (IrBlock* block = context_.ir_cache().find(key)) {
+      stats().add(Stat::lookup_hits);
+      return {block, {}, true};
+    }
+    float_env_.leave(frame_);
+    return context_.ir_cache().get(key, data_.buffers(), stats());
+  }
+  void link(IrBlock& from, std::uint32_t exit, IrBlock& to) {
+    context_.ir_cache().link(from, exit, to, stats());
+  }
+  void fence_instructions() {
+    float_env_.leave(frame_);
+    context_.fence_instructions();
+  }
+
+  /// The result of a run that ended in a fault, which is counted.
+  ExecutionResult fault(const Fault& fault, Tier tier) {
+    stats().add(Stat::memory_faults);
+    ExecutionResult result;
+    result.reason = ExitReason::fault;
+    result.tier = tier;
+    result.fault = fault;
+    return result;
+  }
+
+ private:
+  ExecutionContext::Impl& context_;
+  VcpuFrame& frame_;
+  VcpuData& data_;
+  GuestFloatEnv float_env_;
+};
+
+/// What a stop terminal means to the embedder; instruction_fence, which is the engine's own, is not asked
+/// for.
+ExitReason exit_reason_of(ir::StopReason reason) noexcept;
+
+}  // namespace ashlar::engine

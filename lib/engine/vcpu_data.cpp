@@ -1,0 +1,82 @@
+// The engine's data of a vCPU and the registry of bound vCPUs; see vcpu_data.hpp.
+#include "engine/vcpu_data.hpp"
+
+#include <utility>
+
+#include "base/assert.hpp"
+#include "engine/context.hpp"
+
+namespace ashlar::engine {
+
+void VcpuRegistry::add(VcpuData& data) {
+  std::lock_guard lock(mutex_);
+  vcpus_.push_back(&data);
+  epochs_->add(data.participant_);
+  stats_->attach(data.stats_);
+}
+
+void VcpuRegistry::remove(VcpuData& data) noexcept {
+  std::lock_guard lock(mutex_);
+  if (epochs_ == nullptr) return;
+  std::erase(vcpus_, &data);
+  epochs_->remove(data.participant_);
+  stats_->detach(data.stats_);
+}
+
+void VcpuRegistry::close() noexcept {
+  std::lock_guard lock(mutex_);
+  for (VcpuData* data : vcpus_) {
+    epochs_->remove(data->participant_);
+    stats_->detach(data->stats_);
+    data->context_ = nullptr;
+  }
+  vcpus_.clear();
+  epochs_ = nullptr;
+  stats_ = nullptr;
+}
+
+void VcpuRegistry::attend_all(std::uint32_t bits) noexcept {
+  std::lock_guard lock(mutex_);
+  for (VcpuData* data : vcpus_) data->vcpu_.request_attention(bits);
+}
+
+VcpuData::VcpuData(ExecutionContext::Impl& context, Vcpu& vcpu, std::shared_ptr<VcpuRegistry> registry)
+    : context_(&context), vcpu_(vcpu), registry_(std::move(registry)) {
+  registry_->add(*this);
+}
+
+VcpuData::~VcpuData() { registry_->remove(*this); }
+
+VcpuData& VcpuData::bind(Vcpu& vcpu, ExecutionContext::Impl& context) {
+  const Frontend& frontend = context.frontend();
+  if (vcpu.layout().slots.size() < frontend.layout().slots.size()) {
+    fatal("a vCPU was created with fewer state slots than the context's front end has");
+  }
+  auto data = std::make_unique<VcpuData>(context, vcpu, context.registry());
+  VcpuData& bound = *data;
+  vcpu.set_engine_data(data.release(), [](void* old) noexcept { delete static_cast<VcpuData*>(old); });
+  vcpu.frame().cold().helpers = frontend.helpers().data();
+  return bound;
+}
+
+interp::JumpTable& VcpuData::choose_table(std::uint64_t mode, RoundingMode rounding) {
+  for (const auto& table : tables_) {
+    if (table->mode == mode && table->rounding == rounding) {
+      current_ = table.get();
+      return current_->blocks;
+    }
+  }
+  // A front end with more modes than this in use rebuilds tables.
+  if (tables_.size() == kMaxTables) tables_.clear();
+  tables_.push_back(std::make_unique<Table>());
+  current_ = tables_.back().get();
+  current_->mode = mode;
+  current_->rounding = rounding;
+  return current_->blocks;
+}
+
+void VcpuData::forget() noexcept {
+  for (const auto& table : tables_) table->blocks = {};
+}
+
+}  // namespace ashlar::engine

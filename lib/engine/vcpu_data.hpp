@@ -1,0 +1,108 @@
+// What the engine keeps with a vCPU: its own block tables, its counters, its place among the context's vCPUs.
+// Made when a context first runs the vCPU, destroyed with it or when another context takes it over.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <ashlar/engine.hpp>
+#include <ashlar/vcpu.hpp>
+
+#include "base/stats_cells.hpp"
+#include "cache/epoch.hpp"
+#include "engine/ir_cache.hpp"
+#include "engine/translator.hpp"
+#include "interp/interpreter.hpp"
+
+namespace ashlar::engine {
+
+class VcpuData;
+
+/// The vCPUs that are bound to a context. Outlives both, whichever goes first. Thread-safe.
+class VcpuRegistry {
+ public:
+  VcpuRegistry(cache::EpochDomain& epochs, LiveStats& stats) : epochs_(&epochs), stats_(&stats) {}
+
+  void add(VcpuData& data);
+  void remove(VcpuData& data) noexcept;
+  /// The context goes: its vCPUs forget it.
+  void close() noexcept;
+  /// Sets attention bits on every vCPU, running or not.
+  void attend_all(std::uint32_t bits) noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::vector<VcpuData*> vcpus_;
+  cache::EpochDomain* epochs_;  ///< these two are null after close
+  LiveStats* stats_;
+};
+
+/// Used by the thread that runs the vCPU, but for what the registry does.
+class VcpuData {
+ public:
+  VcpuData(ExecutionContext::Impl& context, Vcpu& vcpu, std::shared_ptr<VcpuRegistry> registry);
+  ~VcpuData();
+  VcpuData(const VcpuData&) = delete;
+  VcpuData& operator=(const VcpuData&) = delete;
+
+  /// The vCPU's data for this context; made, or made anew, if need be.
+  static VcpuData& of(Vcpu& vcpu, ExecutionContext::Impl& context) {
+    auto* data = static_cast<VcpuData*>(vcpu.frame().cold().engine);
+    if (data != nullptr && data->context_ == &context) [[likely]]
+      return *data;
+    return bind(vcpu, context);
+  }
+
+  Vcpu& vcpu() noexcept { return vcpu_; }
+  cache::EpochParticipant& participant() noexcept { return participant_; }
+  StatsCell& stats() noexcept { return stats_; }
+  TranslationBuffers& buffers() noexcept { return buffers_; }
+
+  /// The block of this key, if it is in the table that was used last.
+  IrBlock* look_up(const BlockKey& key) const noexcept {
+    if (current_ == nullptr || current_->mode != key.mode) return nullptr;
+    const auto& entry = current_->blocks.entries[interp::JumpTable::index(key.addr.value)];
+    return entry.addr == key.addr.value ? static_cast<IrBlock*>(entry.block) : nullptr;
+  }
+  /// Chooses the table for blocks of this one's mode.
+  interp::JumpTable& table_for(const IrBlock& block) {
+    const std::uint64_t mode = block.key().mode;
+    const RoundingMode rounding = block.block->host_rounding();
+    if (current_ != nullptr && current_->mode == mode && current_->rounding == rounding) [[likely]]
+      return current_->blocks;
+    return choose_table(mode, rounding);
+  }
+  /// Enters a block into the table that table_for gave for it.
+  static void enter(interp::JumpTable& table, IrBlock& block) noexcept {
+    const std::uint64_t addr = block.key().addr.value;
+    table.entries[interp::JumpTable::index(addr)] = {addr, &block};
+  }
+  /// Empties the tables.
+  void forget() noexcept;
+
+ private:
+  friend class VcpuRegistry;
+  /// Blocks that an indirect jump may go to from one another: of one mode and one host rounding.
+  struct Table {
+    std::uint64_t mode;
+    RoundingMode rounding;
+    interp::JumpTable blocks;
+  };
+  static constexpr std::size_t kMaxTables = 8;
+
+  static VcpuData& bind(Vcpu& vcpu, ExecutionContext::Impl& context);
+  interp::JumpTable& choose_table(std::uint64_t mode, RoundingMode rounding);
+
+  ExecutionContext::Impl* context_;  ///< null once the context is gone
+  Vcpu& vcpu_;
+  Table* current_ = nullptr;
+  std::vector<std::unique_ptr<Table>> tables_;
+  TranslationBuffers buffers_;
+  const std::shared_ptr<VcpuRegistry> registry_;
+  cache::EpochParticipant participant_;
+  StatsCell stats_;
+};
+
+}  // namespace ashlar::engine
