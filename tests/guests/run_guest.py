@@ -74,6 +74,10 @@ def prepare_directory(program):
     os.mkdir(os.path.join(root, 'outside'))
     with open(os.path.join(root, 'outside', 'secret'), 'w') as f:
         f.write('secret')
+    if 'planted' in program['options']:
+        for name, target in (('escape', '../outside/secret'), ('absolute', '/etc/passwd'), ('up', '..'), ('root', '/'),
+                             ('host', os.path.join(root, 'outside', 'secret')), ('dangling', '../outside/new')):
+            os.symlink(target, os.path.join(inside, name))
     return root, inside
 
 
