@@ -34,6 +34,8 @@ def read_manifest():
                 continue
             fields = [x.strip() for x in line.split('|')]
             name, group, source, flags, args, stdin, options = fields
+            if name in programs:
+                sys.exit(f'run_guest.py: {name} stands twice in manifest.txt')
             programs[name] = {'name': name, 'group': group, 'source': source, 'flags': flags, 'line': line,
                               'args': shlex.split(args), 'stdin': stdin.encode().decode('unicode_escape').encode('latin-1'),
                               'options': options.split()}
