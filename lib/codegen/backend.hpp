@@ -13,6 +13,7 @@
 #include <ashlar/state_layout.hpp>
 
 #include "codegen/emitted.hpp"
+#include "codegen/patcher.hpp"
 #include "codegen/residents.hpp"
 #include "codegen/runtime.hpp"
 
@@ -53,15 +54,6 @@ class Compiler {
   virtual Result<void> compile(const ir::Block& block, const CompileOptions& options, Emitted& out) = 0;
   /// The same, and a listing: register plan and host assembly by guest instruction.
   virtual Result<std::string> listing(const ir::Block& block, const CompileOptions& options) = 0;
-};
-
-/// Patches branches. `word` is the writable alias of the aligned 8-byte word that holds the site.
-class Patcher {
- public:
-  virtual ~Patcher() = default;
-  /// Makes the branch whose displacement lies at `site` (executable address; `site_rw` its writable alias) go to `target`.
-  /// One aligned atomic store; safe while other threads execute the branch. False when out of range.
-  virtual bool retarget(std::byte* site_rw, const std::byte* site, const std::byte* target) const noexcept = 0;
 };
 
 class Backend {
