@@ -9,6 +9,7 @@
 #include <ashlar/frontend.hpp>        // IWYU pragma: export
 #include <ashlar/ir.hpp>              // IWYU pragma: export
 #include <ashlar/ir_text.hpp>         // IWYU pragma: export
+#include <ashlar/linux.hpp>           // IWYU pragma: export
 #include <ashlar/memory.hpp>          // IWYU pragma: export
 #include <ashlar/result.hpp>          // IWYU pragma: export
 #include <ashlar/riscv.hpp>           // IWYU pragma: export

@@ -1,0 +1,54 @@
+// ashlar run: runs a program to its end and exits as it did.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+
+#include "options.hpp"
+
+namespace ashlar::tool {
+
+int run_command(const RunOptions& options) {
+  linux_user::ProcessConfig config;
+  if (options.command.empty()) return complain("run needs a program; see ashlar run --help");
+  config.program = options.command.front();
+  config.args = options.command;
+  for (const std::string& text : options.dirs) {
+    Result<linux_user::Grant> grant = parse_grant(text);
+    if (!grant) return complain(grant.error().message);
+    config.grants.push_back(std::move(grant).value());
+  }
+  for (const std::string& text : options.env) {
+    Result<std::string> variable = parse_env(text);
+    if (!variable) return complain(variable.error().message);
+    config.env.push_back(std::move(variable).value());
+  }
+  Result<std::uint64_t> memory = parse_size(options.memory);
+  if (!memory) return complain(memory.error().message);
+  config.memory_size = *memory;
+  config.fuel = options.fuel;
+  auto engine = engine_factory(options.engine);
+  if (!engine) return complain(engine.error().message);
+  config.make_engine = std::move(engine).value();
+  if (!options.stats.empty() && options.stats != "table" && options.stats != "json") {
+    return complain("--stats takes table or json, not '" + options.stats + "'");
+  }
+  if (options.verbose) {
+    config.logger =
+        std::make_shared<spdlog::logger>("ashlar", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    config.logger->set_level(spdlog::level::debug);
+    config.logger->set_pattern("ashlar: %v");
+  }
+
+  auto process = linux_user::Process::create(std::move(config));
+  if (!process) return complain(process.error().message);
+  const linux_user::ExitStatus status = (*process)->run();
+  if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
+  if (!options.stats.empty()) {
+    const StatsSnapshot stats = (*process)->stats();
+    std::fputs((options.stats == "json" ? stats.to_json() + "\n" : stats.to_table()).c_str(), stderr);
+  }
+  return status.status;
+}
+
+}  // namespace ashlar::tool
