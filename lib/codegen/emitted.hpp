@@ -45,11 +45,13 @@ struct WriteBack {
   bool is_float;
 };
 
-/// A place where emitted code may be stopped by a fault: a host fault at `offset`, or a failed bounds check whose stub's call
-/// returns to `offset`. Everything that the guest instruction and later ones would have done is not done.
+/// A place where emitted code may be stopped: by a host fault at `offset`, or by a failed check whose stub's call returns to `offset`.
+/// Everything before IR instruction `inst` is done, nothing of it and of later ones. A failed check says only that the emitted code
+/// does not handle the case (an address outside the window's inline check, a binary32 that is not boxed): the interpreter does.
 struct FaultSite {
   std::uint32_t offset = 0;         ///< ascending over sites of the same kind
   std::uint32_t guest_inst = 0;     ///< index of the boundary: the guest instruction to resume at
+  std::uint32_t inst = 0;           ///< the IR instruction; after a failed check the interpreter goes on with it
   std::uint32_t write_back_begin = 0;
   std::uint16_t write_back_count = 0;
   /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not canonical yet.

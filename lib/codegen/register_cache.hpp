@@ -169,6 +169,9 @@ class RegisterCache {
     free_ |= r.mask() & cacheable_;
   }
 
+  /// The operands have been read for the last time in this instruction: their registers may be given to others.
+  void unlock_operands() { locked_ &= taken_; }
+
   void lock(Reg r) { locked_ |= r.mask(); }
   bool is_locked(Reg r) const { return (locked_ & r.mask()) != 0; }
 
@@ -210,14 +213,14 @@ class RegisterCache {
     pending_ = 0;
   }
 
-  /// Appends what an exit here has to store: dirty slots, not temporaries.
-  void collect_write_backs(std::vector<WriteBack>& out) const {
+  /// Appends what an exit here has to store: dirty slots, and temporaries where the block will be gone on with elsewhere.
+  void collect_write_backs(std::vector<WriteBack>& out, bool temps = false) const {
     std::uint64_t set = dirty_;
     while (set != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;
       const Entry& e = entries_[r.id];
-      if (e.value.is_slot() && !e.dead)
+      if (e.value.is_temp() ? temps : !e.dead)
         out.push_back({e.value.word, static_cast<std::uint8_t>(r.number()), r.is_float()});
     }
   }

@@ -228,11 +228,12 @@ void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
   cache_.take(rcx);
   const Operand a = operand_in_place(inst.a, plan().next_a);
   const Operand b = operand_in_place(inst.b, plan().next_b);
-  const Reg dst = define_int(inst);
   const x86::Gp t = wide ? x86::Gp(x86::rax) : x86::Gp(x86::eax);
   load(x86::ecx, b);
   load(t, a);
   as_.emit(id, t, x86::cl);
+  cache_.unlock_operands();
+  const Reg dst = define_int(inst);
   if (extend == Extend::sign32) {
     as_.movsxd(gp64(dst), x86::eax);
   } else {
@@ -341,14 +342,15 @@ void Emitter::multiply_high(const Inst& inst, InstId id) {
   cache_.take(Reg::integer(kRdx));
   const Operand a = operand_in_place(inst.a, plan().next_a);
   const Operand b = operand_in_place(inst.b, plan().next_b);
-  const Reg dst = define_int(inst);
   if (a.is_zero() || b.is_zero()) {
+    const Reg dst = define_int(inst);
     as_.xor_(gp32(dst), gp32(dst));
     return;
   }
   load(x86::rax, a);
   as_.emit(id, x86::rdx, x86::rax, rm(b, 64));
-  as_.mov(gp64(dst), x86::rdx);
+  cache_.unlock_operands();
+  as_.mov(gp64(define_int(inst)), x86::rdx);
 }
 void Emitter::emit_mulh_s64(const Inst& inst) { multiply_high(inst, I::kIdImul); }
 void Emitter::emit_mulh_u64(const Inst& inst) { multiply_high(inst, I::kIdMul); }
@@ -357,8 +359,8 @@ void Emitter::emit_mulh_su64(const Inst& inst) {
   cache_.take(Reg::integer(kRdx));
   const Operand a = operand_in_place(inst.a, plan().next_a);
   const Operand b = operand_in_place(inst.b, plan().next_b);
-  const Reg dst = define_int(inst);
   if (a.is_zero() || b.is_zero()) {
+    const Reg dst = define_int(inst);
     as_.xor_(gp32(dst), gp32(dst));
     return;
   }
@@ -369,12 +371,12 @@ void Emitter::emit_mulh_su64(const Inst& inst) {
   as_.sar(x86::rax, Imm(63));
   as_.emit(I::kIdAnd, x86::rax, rm(b, 64));
   as_.sub(x86::rdx, x86::rax);
-  as_.mov(gp64(dst), x86::rdx);
+  cache_.unlock_operands();
+  as_.mov(gp64(define_int(inst)), x86::rdx);
 }
 
 void Emitter::divide(const Inst& inst, bool is_signed, bool remainder, bool wide) {
-  const Reg rdx = Reg::integer(kRdx);
-  cache_.take(rdx);
+  cache_.take(Reg::integer(kRdx));
   const Operand a = operand_in_place(inst.a, plan().next_a);
   Operand b = operand_in_place(inst.b, plan().next_b);
   if (!b.is_reg()) {  // the divisor is looked at more than once
@@ -382,7 +384,6 @@ void Emitter::divide(const Inst& inst, bool is_signed, bool remainder, bool wide
     load(gp64(t), b);
     b = {Operand::Kind::reg, t, 0};
   }
-  const Reg dst = define_int(inst);
   const x86::Gp divisor = wide ? gp64(b.reg) : gp32(b.reg);
   const x86::Gp low = wide ? x86::Gp(x86::rax) : x86::Gp(x86::eax);
   const x86::Gp high = wide ? x86::Gp(x86::rdx) : x86::Gp(x86::edx);
@@ -406,35 +407,30 @@ void Emitter::divide(const Inst& inst, bool is_signed, bool remainder, bool wide
     as_.xor_(x86::edx, x86::edx);
     as_.div(high, low, divisor);
   }
-  const x86::Gp result = remainder ? high : low;
-  const auto deliver = [this, wide, dst](const x86::Gp& from) {
-    if (wide) {
-      as_.mov(gp64(dst), from);
-    } else {
-      as_.movsxd(gp64(dst), from);
-    }
-  };
-  deliver(result);
   as_.bind(done);
+  const x86::Gp result = remainder ? high : low;
+  cache_.unlock_operands();
+  const Reg dst = define_int(inst);
+  if (wide) {
+    as_.mov(gp64(dst), result);
+  } else {
+    as_.movsxd(gp64(dst), result);
+  }
   const auto rule = static_cast<ir::DivisionRule>(inst.aux());
-  cold(zero, [this, remainder, rule, low, dst, deliver, done] {
+  cold(zero, [this, remainder, rule, low, high, done] {
     if (remainder) {
-      deliver(low);
+      as_.mov(high, low);
     } else if (rule == ir::DivisionRule::all_ones) {
-      as_.mov(gp64(dst), Imm(-1));
+      as_.mov(x86::rax, Imm(-1));
     } else {
-      as_.xor_(gp32(dst), gp32(dst));
+      as_.xor_(x86::eax, x86::eax);
     }
     as_.jmp(done);
   });
   if (is_signed) {
-    cold(minus_one, [this, remainder, low, dst, deliver, done] {
-      if (remainder) {
-        as_.xor_(gp32(dst), gp32(dst));
-      } else {
-        as_.neg(low);
-        deliver(low);
-      }
+    cold(minus_one, [this, low, done] {
+      as_.neg(low);
+      as_.xor_(x86::edx, x86::edx);
       as_.jmp(done);
     });
   }
@@ -678,25 +674,26 @@ void Emitter::emit_set_geu(const Inst& inst) { set_if(inst, Condition::geu, fals
 void Emitter::emit_set_geu_i(const Inst& inst) { set_if(inst, Condition::geu, true); }
 
 void Emitter::emit_select(const Inst& inst) {
-  const Operand a = operand_in_place(inst.a, plan().next_a);
+  Operand a = operand_in_place(inst.a, plan().next_a);
   const Operand b = operand_in_place(inst.b, plan().next_b);
-  Operand c = operand(inst.c(), plan().next_c);
+  load(x86::rax, b);
+  cache_.unlock_operands();
+  if (a.is_reg()) cache_.lock(a.reg);
+  Operand c = operand_in_place(inst.c(), plan().next_c);
   if (!c.is_reg()) {
     const Reg t = cache_.scratch(false);
     load(gp64(t), c);
     c = {Operand::Kind::reg, t, 0};
   }
-  Operand chosen = a;
   if (a.is_zero()) {  // cmov takes no immediate, and rax holds the other value
     const Reg z = cache_.scratch(false);
     as_.xor_(gp32(z), gp32(z));
-    chosen = {Operand::Kind::reg, z, 0};
+    a = {Operand::Kind::reg, z, 0};
   }
-  const Reg dst = define_int(inst);
-  load(x86::rax, b);
   as_.test(gp64(c.reg), gp64(c.reg));
-  as_.emit(I::kIdCmovnz, x86::rax, rm(chosen, 64));
-  as_.mov(gp64(dst), x86::rax);
+  as_.emit(I::kIdCmovnz, x86::rax, rm(a, 64));
+  cache_.unlock_operands();
+  as_.mov(gp64(define_int(inst)), x86::rax);
 }
 
 }  // namespace ashlar::host_x64

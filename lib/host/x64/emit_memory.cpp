@@ -162,6 +162,7 @@ void Emitter::fetch_loop(const Inst& inst, std::uint32_t size,
   as_.lock().cmpxchg(at.mem, sized(gp64(fresh), size));
   as_.jne(retry);
   cache_.release(fresh);
+  cache_.unlock_operands();
   const Reg dst = define_int(inst);
   if (size == 8) {
     as_.mov(gp64(dst), x86::rax);
@@ -235,6 +236,7 @@ void Emitter::compare_exchange(const Inst& inst, std::uint32_t size) {
   load(sized(x86::rax, size), expected);
   access_fault_here(at.point);
   as_.lock().cmpxchg(at.mem, sized(gp64(fresh), size));
+  cache_.unlock_operands();
   const Reg dst = define_int(inst);
   if (size == 8) {
     as_.mov(gp64(dst), x86::rax);
@@ -328,6 +330,7 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
   as_.xor_(x86::eax, x86::eax);
   as_.bind(done);
   cache_.release(granule);
+  cache_.unlock_operands();
   as_.mov(gp64(define_int(inst)), x86::rax);
   cold(unlock, [this, slot, version, fail] {
     as_.and_(slot, Imm(-2));

@@ -234,13 +234,12 @@ void Emitter::patchable_branch(std::size_t index, x86::CondCode cc, std::uint32_
 Emitter::FaultPoint Emitter::fault_point() {
   FaultPoint point;
   point.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
-  cache_.collect_write_backs(out_->write_backs);
+  cache_.collect_write_backs(out_->write_backs, true);
   point.write_back_count = static_cast<std::uint16_t>(out_->write_backs.size() - point.write_back_begin);
   std::uint64_t pending = cache_.pending_nans();
   while (pending != 0) {
     const Reg r{static_cast<std::uint8_t>(std::countr_zero(pending))};
     pending &= pending - 1;
-    if (!cache_.is_slot_register(r)) continue;
     (cache_.knowledge(r) == FloatKnowledge::result64 ? point.pending64 : point.pending32) |= 1u << r.number();
   }
   return point;
@@ -250,6 +249,7 @@ codegen::FaultSite Emitter::fault_site(const FaultPoint& point, std::uint32_t of
   codegen::FaultSite site;
   site.offset = offset;
   site.guest_inst = plan_->guest_inst_of(index_);
+  site.inst = static_cast<std::uint32_t>(index_);
   site.write_back_begin = point.write_back_begin;
   site.write_back_count = point.write_back_count;
   site.pending_nan64 = point.pending64;

@@ -1,0 +1,125 @@
+// Emitted code against the interpreter: the same random blocks from the same states, complete states compared after each. Linked and
+// single-block code, with and without fuel, with each CPU feature switched off.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include <ashlar/ir_text.hpp>
+
+#include "support/native_machine.hpp"
+#include "support/random_blocks.hpp"
+#include "support/test_guest.hpp"
+
+namespace ashlar {
+namespace {
+
+using test::BlockEnd;
+using test::NativeMachine;
+
+std::string describe(const BlockEnd& end) {
+  return "outcome " + std::to_string(static_cast<int>(end.outcome)) + " reason " +
+         std::to_string(static_cast<int>(end.stop_reason)) + " detail " + std::to_string(end.detail);
+}
+
+/// Repetitions, more of them when asked for from outside: ASHLAR_FUZZ_BLOCKS.
+unsigned block_count(unsigned fallback) {
+  const char* const asked = std::getenv("ASHLAR_FUZZ_BLOCKS");
+  return asked != nullptr ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : fallback;
+}
+
+void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, const codegen::CompileOptions& options,
+              const codegen::HostFeatures& features, unsigned blocks) {
+  if (!NativeMachine::available()) return;
+  NativeMachine machine(test::test_layout(), test::test_helpers(), features);
+  auto memory_a = test::make_test_memory();
+  auto memory_b = test::make_test_memory();
+  auto a = Vcpu::create(test::test_layout(), memory_a.get());
+  auto b = Vcpu::create(test::test_layout(), memory_b.get());
+  REQUIRE(a);
+  REQUIRE(b);
+  Vcpu& interpreted = **a;
+  Vcpu& native = **b;
+  test::RandomBlocks generator(seed, config);
+  test::Rng rng(seed ^ 0x5eed);
+  for (unsigned i = 0; i < blocks; ++i) {
+    const ir::BlockPtr block = generator.next();
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      if (repeat == 0) test::scramble(interpreted, rng);
+      test::copy_state(native, interpreted);
+      for (Vcpu* v : {&interpreted, &native}) {
+        v->frame().hot.attention.store(0);
+        v->frame().hot.fuel = 1000;
+        v->set_pc(block->key().addr);
+        v->set_mode(block->key().mode);
+      }
+      const BlockEnd wanted = NativeMachine::interpret(interpreted, *block, test::test_helpers(), options.count_fuel);
+      const BlockEnd got = machine.run(native, *block, options);
+      std::string diff = test::difference(interpreted, native);
+      // Emitted code may notice a helper's wish to leave where the interpreter goes on to the block's end, and the other way round.
+      if (wanted.outcome != got.outcome || (wanted.outcome == interp::Outcome::stop && (wanted.stop_reason != got.stop_reason || wanted.detail != got.detail)))
+        diff += "interpreter: " + describe(wanted) + ", native: " + describe(got) + "\n";
+      if (options.count_fuel && interpreted.frame().hot.fuel != native.frame().hot.fuel)
+        diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " + std::to_string(native.frame().hot.fuel) + "\n";
+      if (!diff.empty()) {
+        const auto listing = machine.compiler().listing(*block, options);
+        FAIL("seed ", seed, " block ", i, " repeat ", repeat, "\n", diff, ir::print(*block, &test::test_layout()),
+             listing ? listing.value() : listing.error().message);
+      }
+    }
+  }
+}
+
+const codegen::CompileOptions kLinked{};
+codegen::CompileOptions single() {
+  codegen::CompileOptions options;
+  options.linked = false;
+  return options;
+}
+codegen::CompileOptions fuelled() {
+  codegen::CompileOptions options;
+  options.count_fuel = true;
+  return options;
+}
+
+TEST_CASE("integer blocks") {
+  test::RandomBlockConfig config;
+  config.real = config.memory = config.atomics = config.helpers = config.faults = false;
+  lockstep(1, config, kLinked, codegen::detect_host_features(), block_count(3000));
+  lockstep(2, config, single(), codegen::detect_host_features(), block_count(3000));
+  lockstep(3, config, fuelled(), codegen::detect_host_features(), block_count(1000));
+}
+
+TEST_CASE("memory, faults in the middle") {
+  test::RandomBlockConfig config;
+  config.real = config.atomics = config.helpers = false;
+  lockstep(11, config, kLinked, codegen::detect_host_features(), block_count(3000));
+  lockstep(12, config, single(), codegen::detect_host_features(), block_count(3000));
+  lockstep(13, config, fuelled(), codegen::detect_host_features(), block_count(1000));
+}
+
+TEST_CASE("float blocks") {
+  test::RandomBlockConfig config;
+  config.atomics = config.helpers = false;
+  config.host_roundings = true;
+  lockstep(21, config, kLinked, codegen::detect_host_features(), block_count(3000));
+  lockstep(22, config, single(), codegen::detect_host_features(), block_count(3000));
+}
+
+TEST_CASE("everything") {
+  test::RandomBlockConfig config;
+  config.host_roundings = true;
+  lockstep(31, config, kLinked, codegen::detect_host_features(), block_count(3000));
+  lockstep(32, config, single(), codegen::detect_host_features(), block_count(3000));
+  lockstep(33, config, fuelled(), codegen::detect_host_features(), block_count(3000));
+}
+
+TEST_CASE("the base instruction set alone") {
+  test::RandomBlockConfig config;
+  config.host_roundings = true;
+  lockstep(41, config, kLinked, codegen::HostFeatures{}, block_count(3000));
+  lockstep(42, config, single(), codegen::HostFeatures{}, block_count(3000));
+}
+
+}  // namespace
+}  // namespace ashlar

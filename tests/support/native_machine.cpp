@@ -1,0 +1,201 @@
+// See native_machine.hpp.
+#include "support/native_machine.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "base/float_unit.hpp"
+#include "codegen/host_context.hpp"
+#include "codegen/restore.hpp"
+#include "mem/fault_guard.hpp"
+#include "mem/fault_info.hpp"
+
+namespace ashlar::test {
+
+namespace {
+
+constexpr std::size_t kSpace = std::size_t{1} << 20;
+NativeMachine* current = nullptr;
+
+}  // namespace
+
+struct NativeMachine::Hook {
+  static bool handle(siginfo_t* info, void* context) noexcept {
+    const std::byte* const pc = codegen::context_pc(context);
+    if (current == nullptr || pc < current->executable_ + current->runtime_end_ || pc >= current->executable_ + kSpace)
+      return false;
+    VcpuCold& cold = codegen::context_frame(context)->cold();
+    codegen::context_dump(context, current->dump_);
+    cold.exit_info = reinterpret_cast<std::uintptr_t>(pc);
+    cold.fault_addr = reinterpret_cast<std::uintptr_t>(info->si_addr);
+    codegen::context_redirect(context, current->at(current->linked_ ? current->runtime_.resume_fault
+                                                                    : current->runtime_.resume_fault_single));
+    return true;
+  }
+};
+
+bool NativeMachine::available() {
+#if defined(__x86_64__) || defined(__aarch64__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> helpers, const codegen::HostFeatures& features)
+    :
+#if defined(__aarch64__)
+      backend_(codegen::make_a64_backend(features)),
+#else
+      backend_(codegen::make_x64_backend(features)),
+#endif
+      compiler_(backend_->make_compiler(layout)),
+      residents_(backend_->residents(layout)),
+      helpers_(helpers),
+      jump_cache_(std::make_unique<codegen::JumpCache>()) {
+  const int fd = memfd_create("ashlar-test", MFD_CLOEXEC);
+  if (fd < 0 || ftruncate(fd, kSpace) != 0) throw std::runtime_error("no memfd");
+  writable_ = static_cast<std::byte*>(mmap(nullptr, kSpace, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  executable_ = static_cast<std::byte*>(mmap(nullptr, kSpace, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0));
+  close(fd);
+  auto runtime = backend_->emit_runtime(layout);
+  if (!runtime) throw std::runtime_error(runtime.error().message);
+  runtime_ = std::move(runtime.value());
+  place(runtime_.code);
+  runtime_end_ = used_;
+  for (auto& entry : jump_cache_->entries)
+    entry = {~std::uint64_t{0}, at(runtime_.entries[static_cast<int>(codegen::RuntimeEntry::jump_miss)])};
+  mem::add_host_fault_hook(&Hook::handle);
+  current = this;
+}
+
+NativeMachine::~NativeMachine() {
+  if (current == this) current = nullptr;
+  munmap(writable_, kSpace);
+  munmap(executable_, kSpace);
+}
+
+std::uint64_t NativeMachine::place(const std::vector<std::byte>& code) {
+  used_ = (used_ + 63) & ~std::uint64_t{63};
+  if (used_ + code.size() + 64 > kSpace) used_ = runtime_end_;
+  used_ = (used_ + 63) & ~std::uint64_t{63};
+  const std::uint64_t offset = used_;
+  std::memcpy(writable_ + offset, code.data(), code.size());
+  __builtin___clear_cache(reinterpret_cast<char*>(executable_ + offset),
+                          reinterpret_cast<char*>(executable_ + offset + code.size()));
+  used_ += code.size();
+  return offset;
+}
+
+BlockEnd NativeMachine::interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers, bool count_fuel,
+                                  std::uint32_t start_inst) {
+  std::vector<std::atomic<interp::CodeBlock*>> successors(block.exits().size());
+  interp::CodeBlock code;
+  code.block = &block;
+  code.insts = block.insts().data();
+  code.successors = successors.data();
+  interp::RunState state;
+  state.first = &code;
+  state.helpers = helpers;
+  state.count_fuel = count_fuel;
+  state.single_block = true;
+  state.start_inst = start_inst;
+  state.memory = vcpu.memory();
+  VcpuFrame& frame = vcpu.frame();
+  const float_unit::Word host = float_unit::read();
+  float_unit::write(float_unit::guest_word(block.host_rounding()));
+  BlockEnd end;
+  end.outcome = interp::run(frame, state);
+  frame.cold().float_flags |= float_unit::flags_of(float_unit::read());
+  float_unit::write(host);
+  end.stop_reason = state.stop_reason;
+  end.detail = state.detail;
+  if (end.outcome == interp::Outcome::lookup) end.outcome = interp::Outcome::block_done;
+  return end;
+}
+
+BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::CompileOptions& options) {
+  using codegen::HostExit;
+  VcpuFrame& frame = vcpu.frame();
+  VcpuCold& cold = frame.cold();
+  linked_ = options.linked;
+  if (auto compiled = compiler_->compile(block, options, emitted_); !compiled)
+    throw std::runtime_error(compiled.error().message);
+  block_at_ = place(emitted_.code);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(codegen::RuntimeEntry::count); ++i)
+    cold.entries[i] = at(runtime_.entries[i]);
+  cold.dump = &dump_;
+  cold.helpers = helpers_.data();
+  cold.guest_float_control = float_unit::guest_word(block.host_rounding());
+  frame.hot.jump_cache = jump_cache_.get();
+  cold.float_status = 0;
+
+  BlockEnd end;
+  const codegen::ExitSite* site = nullptr;
+  bool faulted = false;
+  const std::uint64_t base = reinterpret_cast<std::uintptr_t>(at(block_at_));
+  cold.pc = block.key().addr.value;
+  cold.mode = block.key().mode;
+  if (options.linked) {
+    using Enter = void (*)(VcpuFrame*, const void*);
+    reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_linked)))(&frame, at(block_at_));
+    switch (static_cast<HostExit>(cold.exit_code)) {
+      case HostExit::site:
+        for (const codegen::ExitSite& s : emitted_.exits)
+          if (s.return_offset == cold.exit_info - base) site = &s;
+        if (site == nullptr) throw std::runtime_error("unknown exit site");
+        break;
+      case HostExit::jump: end.outcome = interp::Outcome::block_done; break;
+      case HostExit::mode: end.outcome = interp::Outcome::block_done; break;
+      case HostExit::check_fault:
+      case HostExit::access_fault: faulted = true; break;
+      case HostExit::helper_exit: break;
+    }
+  } else {
+    using Enter = std::uint32_t (*)(VcpuFrame*, const void*, bool);
+    const std::uint32_t exit = reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_single)))(
+        &frame, at(block_at_), emitted_.uses_float);
+    if (exit == codegen::kSingleFault) {
+      faulted = true;
+    } else if (exit == codegen::kSingleJump) {
+      end.outcome = interp::Outcome::block_done;
+    } else {
+      site = &emitted_.exits.at(exit);
+    }
+  }
+  cold.float_flags |= float_unit::flags_of(cold.float_status);
+  if (faulted) {
+    const bool check = static_cast<HostExit>(cold.exit_code) == HostExit::check_fault;
+    const codegen::FaultSite* fault = codegen::find_fault_site(check ? emitted_.check_faults : emitted_.access_faults,
+                                                               static_cast<std::uint32_t>(cold.exit_info - base));
+    if (fault == nullptr) throw std::runtime_error("fault at an unknown site");
+    codegen::restore_frame(frame, *fault, emitted_.write_backs,
+                           options.linked ? std::span<const codegen::Resident>(residents_) : std::span<const codegen::Resident>(),
+                           dump_);
+    // The interpreter is the judge of faults, too: it meets the same one.
+    end = interpret(vcpu, block, helpers_, options.count_fuel, fault->inst);
+    end.used_interpreter = true;
+    return end;
+  }
+  if (site != nullptr) {
+    cold.pc = site->target.addr.value;
+    cold.mode = site->target.mode;
+    switch (site->kind) {
+      case codegen::ExitKind::direct:
+      case codegen::ExitKind::call: end.outcome = interp::Outcome::block_done; break;
+      case codegen::ExitKind::attention: end.outcome = interp::Outcome::attention; break;
+      case codegen::ExitKind::fuel: end.outcome = interp::Outcome::fuel; break;
+      case codegen::ExitKind::stop:
+        end.outcome = interp::Outcome::stop;
+        end.stop_reason = site->stop_reason;
+        end.detail = site->detail;
+        break;
+    }
+  }
+  return end;
+}
+
+}  // namespace ashlar::test
