@@ -123,16 +123,17 @@ std::string hex(std::uint64_t value) {
   return text;
 }
 
-std::string difference(const Vcpu& a, const Vcpu& b) {
+std::string difference(const Vcpu& a, const Vcpu& b, bool with_memory) {
   std::string out;
-  const auto compare = [&](const std::string& what, std::uint64_t x, std::uint64_t y) {
-    if (x != y) out += what + ": " + hex(x) + " against " + hex(y) + '\n';
+  const auto compare = [&](std::string_view what, std::uint64_t x, std::uint64_t y) {
+    if (x != y) out += std::string(what) + ": " + hex(x) + " against " + hex(y) + '\n';
   };
   for (unsigned i = 0; i < a.layout().slots.size(); ++i)
     compare(a.layout().slots[i].name, a.slot(i), b.slot(i));
   compare("float flags", a.float_flags(), b.float_flags());
   compare("pc", a.pc().value, b.pc().value);
   compare("mode", a.mode(), b.mode());
+  if (!with_memory) return out;
   const auto x = contents(a), y = contents(b);
   compare("bytes of memory", x.size(), y.size());
   unsigned shown = 0;

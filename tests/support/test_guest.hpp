@@ -48,7 +48,8 @@ void copy_state(Vcpu& to, const Vcpu& from);
 
 /// What differs between two vCPUs (slots, float flags, key, memory [0, kMapped)), a line each; empty if
 /// nothing does.
-std::string difference(const Vcpu& a, const Vcpu& b);
+/// Comparing memory takes the longest by far.
+std::string difference(const Vcpu& a, const Vcpu& b, bool with_memory = true);
 /// The same for results, tier and cache hits aside.
 std::string difference(const ExecutionResult& a, const ExecutionResult& b);
 
