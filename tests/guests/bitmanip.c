@@ -23,6 +23,7 @@
     for (int i = 0; i < corner_count; i++)                                      \
       for (int s = 0; s < 64; s += 9) {                                         \
         uint64_t a = corners[i] << s | corners[i] >> ((64 - s) & 63), r, t = a; \
+        if ((uint32_t)a == 0 && !strcmp(op, "ctzw")) continue;                  \
         __asm__ volatile(op " %0, %1" : "=&r"(r) : "r"(a));                     \
         __asm__ volatile(op " %0, %0" : "+r"(t));                               \
         h = fnv_add(fnv_add(h, r), t);                                          \
@@ -43,6 +44,7 @@
   }
 #define SHIFTS64(op) RI(op, 0) RI(op, 1) RI(op, 31) RI(op, 32) RI(op, 45) RI(op, 63)
 
+/* ctzw of an empty lower half stands in ctzw.c: qemu-riscv64 7.2 looks at the upper half there. */
 int main(void) {
   RR("add.uw") RR("sh1add") RR("sh2add") RR("sh3add") RR("sh1add.uw") RR("sh2add.uw") RR("sh3add.uw")
   SHIFTS64("slli.uw")

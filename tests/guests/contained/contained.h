@@ -29,8 +29,8 @@ static inline void judge(const char* label, long result, const int* accepted) {
   else printf("%s: ALLOWED (%ld)\n", label, result);
 }
 
-/* A path that leads outside of the grants is not there, or not for the program. */
-static const int outside_errors[] = {ENOENT, EACCES, 0};
+/* A path that leads outside of the grants is not there, or not for the program; or a step of it is no directory. */
+static const int outside_errors[] = {ENOENT, EACCES, ENOTDIR, 0};
 /* The same for an operation with one path inside: crossing may also be told as another device. */
 static const int crossing_errors[] = {ENOENT, EACCES, EXDEV, EPERM, 0};
 static const int system_errors[] = {EPERM, EACCES, ENOSYS, EAFNOSUPPORT, EOPNOTSUPP, 0};
@@ -52,6 +52,7 @@ static inline const char* path(const char* a, const char* b) {
 
 static inline const char* start(int argc, char** argv) {
   if (argc < 2) exit(100);
+  setvbuf(stdout, NULL, _IOLBF, 0); /* what was said before a crash is not lost */
   show_names = argc > 2 && !strcmp(argv[2], "names");
   return argv[1];
 }
