@@ -108,6 +108,12 @@ class ASHLAR_API FlatMemory final : public GuestMemory {
   /// Translations of the range are invalid from now on (a flush of the guest's instruction cache).
   void invalidate_code(GuestRange range);
 
+  enum class Exchange : std::uint8_t { done, differs, fault };
+  /// Replaces the 32-bit word at `at` by `desired` if it equals `expected`, in one step for guest threads too
+  /// (sequentially consistent). `differs`: nothing was changed, `expected` is what is there. `fault`: the word is
+  /// misaligned or not writable. Does not invalidate translations.
+  Exchange compare_exchange(GuestAddr at, std::uint32_t& expected, std::uint32_t desired) noexcept;
+
   /// Host address of guest address 0. For system calls that hand memory to the host's kernel, which checks it (EFAULT);
   /// dereferencing it directly is undefined where pages are not accessible.
   std::byte* base() const noexcept { return base_; }

@@ -264,6 +264,7 @@ static_assert(sizeof(Sigevent) == 64);
 // (include/linux/errno.h).
 inline constexpr std::int64_t kRestartSys =
     -512;  // again if the handler has SA_RESTART or none runs, else EINTR
+inline constexpr std::int64_t kRestartNointr = -513;  // again in any case, behind the handler
 inline constexpr std::int64_t kRestartNohand = -514;  // again if no handler runs, else EINTR
 
 }  // namespace ashlar::linux_user::abi

@@ -19,7 +19,7 @@ class Thread;
 
 class FutexTable {
  public:
-  explicit FutexTable(const UserMemory& memory) : memory_(memory) {}
+  explicit FutexTable(UserMemory& memory) : memory_(memory) {}
 
   /// Waits on the word while it holds `expected`. 0, -EAGAIN, -EFAULT, -ETIMEDOUT, or -EINTR when the thread
   /// must see to a signal.
@@ -31,6 +31,16 @@ class FutexTable {
   /// differs.
   std::int64_t requeue(std::uint64_t at, std::uint64_t to, std::uint64_t wake_count, std::uint64_t move_count,
                        const std::uint32_t* expected);
+  /// FUTEX_LOCK_PI and FUTEX_TRYLOCK_PI without the inheritance of priorities, which guest threads do not
+  /// have: the word holds the owner's thread id, and unlocking hands it to the waiter that came first.
+  std::int64_t lock_pi(Thread& thread, std::uint64_t at, const std::optional<Deadline>& deadline,
+                       bool only_try);
+  std::int64_t unlock_pi(Thread& thread, std::uint64_t at);
+  /// The word of a robust mutex whose holder `thread` ends.
+  void owner_died(Thread& thread, std::uint64_t at);
+
+  // The bits of such words (include/uapi/linux/futex.h).
+  static constexpr std::uint32_t kWaiters = 0x80000000, kOwnerDied = 0x40000000, kTidMask = 0x3fffffff;
 
  private:
   struct Waiter {
@@ -39,9 +49,10 @@ class FutexTable {
     std::uint32_t bits;
     bool woken = false;
   };
+  std::int64_t sleep(Waiter& waiter, const std::optional<Deadline>& deadline);
   std::int64_t wake_locked(std::uint64_t at, std::uint64_t count, std::uint32_t bits);
 
-  const UserMemory& memory_;
+  UserMemory& memory_;
   // One lock: it is held for a few list steps only. A waiter is in the list, under its current address, until
   // woken; it leaves under the lock, so whoever finds it there may unpark its thread.
   std::mutex mutex_;

@@ -12,17 +12,7 @@ constexpr unsigned kSp = 2, kTp = 4, kA0 = 10;
 constexpr std::uint64_t kThreadFlags =
     abi::kCloneVm | abi::kCloneFs | abi::kCloneFiles | abi::kCloneSighand | abi::kCloneThread;
 
-// The futex word of a robust mutex whose holder ends: marked, so that the next one to lock it knows.
-void release_robust_futex(Thread& thread, std::uint64_t at) {
-  constexpr std::uint32_t kTidMask = 0x3fffffff, kWaiters = 0x80000000, kOwnerDied = 0x40000000;
-  std::uint32_t word = 0;
-  if ((at & 3) != 0 || !thread.kernel.user.get(at, word)) return;
-  if ((word & kTidMask) != static_cast<std::uint32_t>(thread.tid)) return;
-  if (!thread.kernel.user.put(at, (word & kWaiters) | kOwnerDied)) return;
-  // Woken whether or not the word told of a waiter: one may have marked itself between the two accesses. If
-  // it has not gone to sleep yet, it finds the word changed.
-  thread.kernel.futexes.wake(at, 1);
-}
+timespec host_time(const abi::Timespec& t) { return {static_cast<time_t>(t.sec), static_cast<long>(t.nsec)}; }
 
 }  // namespace
 
@@ -37,11 +27,11 @@ void release_robust_list(Thread& thread) {
   for (int i = 0; i < kLimit && (entry & ~std::uint64_t{1}) != thread.robust_list; ++i) {
     std::uint64_t next = 0;
     const bool more = thread.kernel.user.get(entry & ~std::uint64_t{1}, next);
-    if (entry != head.pending) release_robust_futex(thread, word_of(entry));
+    if (entry != head.pending) thread.kernel.futexes.owner_died(thread, word_of(entry));
     if (!more) break;
     entry = next;
   }
-  if (head.pending != 0) release_robust_futex(thread, word_of(head.pending));
+  if (head.pending != 0) thread.kernel.futexes.owner_died(thread, word_of(head.pending));
 }
 
 std::int64_t sys_clone(Thread& thread, const SyscallArgs& a) {
@@ -100,6 +90,11 @@ std::int64_t sys_get_robust_list(Thread& thread, const SyscallArgs& a) {
 std::int64_t sys_futex(Thread& thread, const SyscallArgs& a) {
   // include/uapi/linux/futex.h
   enum : std::uint32_t {
+    kLockPi = 6,
+    kUnlockPi = 7,
+    kTrylockPi = 8,
+    kLockPi2 = 13,
+
     kWait = 0,
     kWake = 1,
     kRequeue = 3,
@@ -123,7 +118,7 @@ std::int64_t sys_futex(Thread& thread, const SyscallArgs& a) {
       if (const std::int64_t error = read_timeout(thread, a[3], timeout); error != 0) return error;
       std::optional<Deadline> deadline;
       if (timeout) {
-        const timespec t{static_cast<time_t>(timeout->sec), static_cast<long>(timeout->nsec)};
+        const timespec t = host_time(*timeout);
         const clockid_t clock = (op & kRealtime) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
         deadline = command == kWait ? Deadline::after(t) : Deadline{clock, t};
       }

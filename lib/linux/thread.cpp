@@ -161,7 +161,7 @@ void Thread::on_syscall() {
   vcpu->clear_reservation();
   const std::int64_t result = call_system(*this, reg(kA7), args);
   if (result == kNoResult) return;
-  if (result == abi::kRestartSys || result == abi::kRestartNohand) {
+  if (result == abi::kRestartSys || result == abi::kRestartNointr || result == abi::kRestartNohand) {
     restart_ = Restart{result, args[0]};
     attention_.store(true);
     return;
@@ -219,7 +219,8 @@ void Thread::resolve_restart(bool handler_runs, bool sa_restart) {
   if (!restart_) return;
   const Restart r = *restart_;
   restart_.reset();
-  if (handler_runs && (r.code == abi::kRestartNohand || !sa_restart)) {
+  const bool again = r.code == abi::kRestartNointr || (r.code == abi::kRestartSys && sa_restart);
+  if (handler_runs && !again) {
     set_reg(kA0, static_cast<std::uint64_t>(std::int64_t{-4}));  // EINTR
     return;
   }

@@ -515,6 +515,28 @@ std::size_t FlatMemory::write(GuestAddr to, std::span<const std::byte> from) noe
   return done;
 }
 
+namespace {
+
+// Keeps nothing of its own in registers across the sigsetjmp, as FaultGuard asks.
+FlatMemory::Exchange guarded_exchange(std::byte* at, std::uint32_t* expected, std::uint32_t desired,
+                                      mem::HostRange range) noexcept {
+  mem::FaultGuard guard(range);
+  if (sigsetjmp(guard.env(), 0) != 0) return FlatMemory::Exchange::fault;
+  guard.arm();
+  const bool done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), expected, desired, false,
+                                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  guard.disarm();
+  return done ? FlatMemory::Exchange::done : FlatMemory::Exchange::differs;
+}
+
+}  // namespace
+
+FlatMemory::Exchange FlatMemory::compare_exchange(GuestAddr at, std::uint32_t& expected,
+                                                  std::uint32_t desired) noexcept {
+  if (at.value % 4 != 0 || impl_->accessible(at.value, 4, AccessKind::store) != 4) return Exchange::fault;
+  return guarded_exchange(base_ + at.value, &expected, desired, impl_->window());
+}
+
 std::size_t FlatMemory::fetch(GuestAddr at, std::span<std::byte> to) noexcept {
   const auto limit = static_cast<std::size_t>(impl_->accessible(at.value, to.size(), AccessKind::fetch));
   // Marks come before the bytes are read: who changes them from now on tells the observers.
