@@ -6,6 +6,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "base/float_context.hpp"
+
 namespace ashlar::mem {
 namespace {
 
@@ -61,7 +63,7 @@ void on_fault(int signal, siginfo_t* info, void* context) noexcept {
       }
     }
     if (FaultGuard* guard = current_guard) {
-      guard->take(reinterpret_cast<std::uintptr_t>(info->si_addr), signal == SIGBUS);
+      guard->take(reinterpret_cast<std::uintptr_t>(info->si_addr), signal == SIGBUS, context);
     }
   }
   chain(signal, info, context);
@@ -123,11 +125,12 @@ FaultGuard::FaultGuard(HostRange range) noexcept : range_(range), outer_(current
 
 FaultGuard::~FaultGuard() { current_guard = outer_; }
 
-void FaultGuard::take(std::uintptr_t addr, bool bus) noexcept {
+void FaultGuard::take(std::uintptr_t addr, bool bus, const void* ucontext) noexcept {
   if (!armed_ || addr < range_.begin || addr >= range_.end) return;
   armed_ = 0;
   fault_addr_ = addr;
   bus_ = bus;
+  float_unit::write(float_unit::interrupted(ucontext));
   siglongjmp(env_, 1);
 }
 
