@@ -47,8 +47,9 @@ int main(int argc, char** argv) {
     for (int round = 1; round < 10; round++) {
       uint32_t t[4];
       for (int i = 0; i < 4; i++)
-        t[i] = te[s[i] & 255] ^ rotl(te[s[(i + 1) & 3] >> 8 & 255], 8) ^ rotl(te[s[(i + 2) & 3] >> 16 & 255], 16) ^
-               rotl(te[s[(i + 3) & 3] >> 24], 24) ^ rk[round * 4 + i];
+        t[i] = te[s[i] & 255] ^ rotl(te[s[(i + 1) & 3] >> 8 & 255], 8) ^
+               rotl(te[s[(i + 2) & 3] >> 16 & 255], 16) ^ rotl(te[s[(i + 3) & 3] >> 24], 24) ^
+               rk[round * 4 + i];
       for (int i = 0; i < 4; i++) s[i] = t[i];
     }
     uint32_t t[4];

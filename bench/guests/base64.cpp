@@ -59,8 +59,10 @@ int main(int argc, char** argv) {
   std::string text;
   for (int i = 0; i < 60000; i++) {
     uint32_t kind = rng.below(10);
-    append(text, kind < 6 ? 'a' + rng.below(26) : kind < 8 ? 0xe0 + rng.below(0x20) : kind < 9 ? 0x430 + rng.below(32)
-                                                                                 : 0x1f600 + rng.below(64));
+    append(text, kind < 6   ? 'a' + rng.below(26)
+                 : kind < 8 ? 0xe0 + rng.below(0x20)
+                 : kind < 9 ? 0x430 + rng.below(32)
+                            : 0x1f600 + rng.below(64));
   }
   Checksum sum;
   for (long r = 0; r < rounds; r++) {
@@ -73,7 +75,8 @@ int main(int argc, char** argv) {
     const auto* end = p + text.size();
     while (p < end) {
       uint32_t c = next_char(p);
-      if ((c >= 'a' && c <= 'z') || (c >= 0xe0 && c < 0xff && c != 0xf7) || (c >= 0x430 && c < 0x450)) c -= 32;
+      if ((c >= 'a' && c <= 'z') || (c >= 0xe0 && c < 0xff && c != 0xf7) || (c >= 0x430 && c < 0x450))
+        c -= 32;
       append(upper, c);
       sum.hash += c;
     }

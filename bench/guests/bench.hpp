@@ -1,5 +1,5 @@
-// Shared by every benchmark guest: the size argument, a small deterministic generator, and the printed checksum.
-// Guests are plain programs: they include nothing of Ashlar, and print the same line on every host.
+// Shared by every benchmark guest: the size argument, a small deterministic generator, and the printed
+// checksum. Guests are plain programs: they include nothing of Ashlar, and print the same line on every host.
 #pragma once
 #include <cinttypes>
 #include <cstddef>

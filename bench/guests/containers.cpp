@@ -1,4 +1,5 @@
-// The C++ library's containers as programs use them: map, unordered_map, vector, string, set, deque, sort, stringstream.
+// The C++ library's containers as programs use them: map, unordered_map, vector, string, set, deque, sort,
+// stringstream.
 #include <algorithm>
 #include <deque>
 #include <map>

@@ -6,7 +6,8 @@
 int main(int argc, char** argv) {
   const long rounds = size_argument(argc, argv, 240);
   const int n = 64, channels = 8;
-  std::vector<float> image(size_t(n * n)), out(size_t(n * n * channels)), kernel(size_t(25 * channels)), dense(1024 * 10);
+  std::vector<float> image(size_t(n * n)), out(size_t(n * n * channels)), kernel(size_t(25 * channels)),
+      dense(1024 * 10);
   Rng rng;
   for (auto& v : image) v = float(rng.unit());
   for (auto& v : kernel) v = float(rng.unit() - 0.5);

@@ -25,7 +25,8 @@ static uint32_t by_word(uint32_t crc, const uint8_t* p, size_t n) {
   crc = ~crc;
   for (; n >= 4; n -= 4, p += 4) {
     crc ^= uint32_t(p[0]) | uint32_t(p[1]) << 8 | uint32_t(p[2]) << 16 | uint32_t(p[3]) << 24;
-    crc = table[3][crc & 255] ^ table[2][(crc >> 8) & 255] ^ table[1][(crc >> 16) & 255] ^ table[0][crc >> 24];
+    crc =
+        table[3][crc & 255] ^ table[2][(crc >> 8) & 255] ^ table[1][(crc >> 16) & 255] ^ table[0][crc >> 24];
   }
   while (n--) crc = table[0][(crc ^ *p++) & 255] ^ (crc >> 8);
   return ~crc;

@@ -63,7 +63,8 @@ int main(int argc, char** argv) {
   Checksum sum;
   for (long r = 0; r < rounds; r++) {
     Table table;
-    for (size_t i = 0; i + 1 < starts.size(); i++) table.at(text.data() + starts[i], starts[i + 1] - starts[i]) += i;
+    for (size_t i = 0; i + 1 < starts.size(); i++)
+      table.at(text.data() + starts[i], starts[i + 1] - starts[i]) += i;
     sum.add(table.used);
     for (const Slot& s : table.slots) sum.hash += s.count * s.hash;
   }

@@ -65,9 +65,15 @@ struct Parser {
         v.kind = Value::string;
         v.str = text();
         break;
-      case 't': v.kind = Value::boolean, v.num = 1, p += 4; break;
-      case 'f': v.kind = Value::boolean, p += 5; break;
-      case 'n': p += 4; break;
+      case 't':
+        v.kind = Value::boolean, v.num = 1, p += 4;
+        break;
+      case 'f':
+        v.kind = Value::boolean, p += 5;
+        break;
+      case 'n':
+        p += 4;
+        break;
       default: {
         v.kind = Value::number;
         bool negative = *p == '-';
@@ -83,15 +89,24 @@ struct Parser {
 
 static void print(const Value& v, std::string& out) {
   switch (v.kind) {
-    case Value::null: out += "null"; break;
-    case Value::boolean: out += v.num != 0 ? "true" : "false"; break;
-    case Value::number: out += std::to_string(long(v.num)); break;
+    case Value::null:
+      out += "null";
+      break;
+    case Value::boolean:
+      out += v.num != 0 ? "true" : "false";
+      break;
+    case Value::number:
+      out += std::to_string(long(v.num));
+      break;
     case Value::string:
       out += '"';
       for (char c : v.str) {
-        if (c == '\n') out += "\\n";
-        else if (c == '"' || c == '\\') out += '\\', out += c;
-        else out += c;
+        if (c == '\n')
+          out += "\\n";
+        else if (c == '"' || c == '\\')
+          out += '\\', out += c;
+        else
+          out += c;
       }
       out += '"';
       break;
@@ -124,9 +139,14 @@ static Value make(Rng& rng, int depth) {
   Value v;
   uint32_t kind = depth > 5 ? rng.below(4) : 3 + rng.below(3);
   switch (kind) {
-    case 0: break;
-    case 1: v.kind = Value::boolean, v.num = rng.below(2); break;
-    case 2: v.kind = Value::number, v.num = double(rng.below(2000000)) - 1e6; break;
+    case 0:
+      break;
+    case 1:
+      v.kind = Value::boolean, v.num = rng.below(2);
+      break;
+    case 2:
+      v.kind = Value::number, v.num = double(rng.below(2000000)) - 1e6;
+      break;
     case 3:
       v.kind = Value::string;
       for (uint32_t n = rng.below(20); n--;) v.str += "abc \"\\\nxyz"[rng.below(10)];
@@ -137,7 +157,8 @@ static Value make(Rng& rng, int depth) {
       break;
     default:
       v.kind = Value::object;
-      for (uint32_t n = 3 + rng.below(5); n--;) v.members["key" + std::to_string(rng.below(1000))] = make(rng, depth + 1);
+      for (uint32_t n = 3 + rng.below(5); n--;)
+        v.members["key" + std::to_string(rng.below(1000))] = make(rng, depth + 1);
   }
   return v;
 }

@@ -1,4 +1,5 @@
-// The Mandelbrot set by escape time in double precision. Built without fused operations: counts must not differ.
+// The Mandelbrot set by escape time in double precision. Built without fused operations: counts must not
+// differ.
 #include "bench.hpp"
 
 int main(int argc, char** argv) {

@@ -70,7 +70,8 @@ int main(int argc, char** argv) {
   double total = 0;
   for (int y = 0; y < n; y++)
     for (int x = 0; x < n; x++) {
-      Vec c = trace({0, 0.5f, -3}, unit({(float(x) - float(n) / 2) / float(n), (float(n) / 2 - float(y)) / float(n), 1}), 0);
+      Vec c = trace({0, 0.5f, -3},
+                    unit({(float(x) - float(n) / 2) / float(n), (float(n) / 2 - float(y)) / float(n), 1}), 0);
       total += double(c.x + c.y + c.z);
     }
   std::printf("raytrace %.3g\n", total);

@@ -6,7 +6,8 @@
 
 static uint32_t k[64];
 
-// The round constants are the fractional bits of the cube roots of the first 64 primes, found by integer search.
+// The round constants are the fractional bits of the cube roots of the first 64 primes, found by integer
+// search.
 static void fill_constants() {
   int found = 0;
   for (uint32_t p = 2; found < 64; p++) {
@@ -29,7 +30,8 @@ static inline uint32_t rotr(uint32_t x, int n) { return x >> n | x << (32 - n); 
 static void compress(uint32_t h[8], const uint8_t* p) {
   uint32_t w[64];
   for (int i = 0; i < 16; i++)
-    w[i] = uint32_t(p[4 * i]) << 24 | uint32_t(p[4 * i + 1]) << 16 | uint32_t(p[4 * i + 2]) << 8 | p[4 * i + 3];
+    w[i] =
+        uint32_t(p[4 * i]) << 24 | uint32_t(p[4 * i + 1]) << 16 | uint32_t(p[4 * i + 2]) << 8 | p[4 * i + 3];
   for (int i = 16; i < 64; i++) {
     uint32_t s0 = rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3;
     uint32_t s1 = rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -47,7 +49,8 @@ static void compress(uint32_t h[8], const uint8_t* p) {
 int main(int argc, char** argv) {
   const long blocks = size_argument(argc, argv, 1000000);
   fill_constants();
-  uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                   0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   uint8_t block[64];
   for (int i = 0; i < 64; i++) block[i] = uint8_t(i * 7);
   for (long i = 0; i < blocks; i++) {

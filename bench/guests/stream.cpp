@@ -1,4 +1,5 @@
-// Memory streams: copy, add, memset, memmove and strided sums over buffers larger than the caches near the core.
+// Memory streams: copy, add, memset, memmove and strided sums over buffers larger than the caches near the
+// core.
 #include <cstring>
 #include <vector>
 

@@ -1,4 +1,5 @@
-/* The C library as programs use it: qsort, bsearch, setjmp, varargs, printf and scanf, strings, time, locale, atexit. */
+/* The C library as programs use it: qsort, bsearch, setjmp, varargs, printf and scanf, strings, time, locale,
+ * atexit. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -70,15 +71,16 @@ int main(int argc, char** argv) {
   printf("varargs %ld\n", sum(9, 1L, 2.5, 3L, 4.5, 5L, 6.5, 7L, 8.5, 9L));
 
   char text[200];
-  int n = snprintf(text, sizeof text, "%5d|%-5d|%05d|%+d|%x|%#o|%c|%s|%.3s|%%|%ld|%hhd|%zu|%*d", 42, 42, 42, 42, 255, 8, 'c', "str",
-                   "truncated", 1L << 40, 300, (size_t)7, 6, 9);
+  int n = snprintf(text, sizeof text, "%5d|%-5d|%05d|%+d|%x|%#o|%c|%s|%.3s|%%|%ld|%hhd|%zu|%*d", 42, 42, 42,
+                   42, 255, 8, 'c', "str", "truncated", 1L << 40, 300, (size_t)7, 6, 9);
   printf("%s %d\n", text, n);
   int a, b;
   char word[20];
   double d;
   n = sscanf("12 0x1F hello 2.5e3 rest", "%d %i %19s %lf", &a, &b, word, &d);
   printf("%d: %d %d %s %g\n", n, a, b, word, d);
-  printf("%ld %lu %ld errno %d\n", strtol("-0x7fz", NULL, 0), strtoul("777", NULL, 8), strtol("99999999999999999999", NULL, 10), errno == ERANGE);
+  printf("%ld %lu %ld errno %d\n", strtol("-0x7fz", NULL, 0), strtoul("777", NULL, 8),
+         strtol("99999999999999999999", NULL, 10), errno == ERANGE);
 
   char buffer[4096];
   h = fnv_start();
@@ -88,14 +90,17 @@ int main(int argc, char** argv) {
       memmove(buffer + 10, buffer + from, (size_t)len);
       memset(buffer + from + 100, len, (size_t)len);
       buffer[200] = 0;
-      h = fnv_add(h, strlen(buffer + from) * 1000 + (size_t)(memchr(buffer, 50, 200) ? (char*)memchr(buffer, 50, 200) - buffer : 999));
+      h = fnv_add(h, strlen(buffer + from) * 1000 +
+                         (size_t)(memchr(buffer, 50, 200) ? (char*)memchr(buffer, 50, 200) - buffer : 999));
       for (int i = 0; i < 200; i++) h = fnv_add(h, (unsigned char)buffer[i]);
-      h = fnv_add(h, (uint64_t)(memcmp(buffer + from, buffer + 10, 60) > 0) + (uint64_t)(strcmp(buffer + from, buffer + 11) > 0) * 2);
+      h = fnv_add(h, (uint64_t)(memcmp(buffer + from, buffer + 10, 60) > 0) +
+                         (uint64_t)(strcmp(buffer + from, buffer + 11) > 0) * 2);
     }
   printf("memory %016" PRIx64 "\n", h);
   strcpy(buffer, "a,b;;c");
   for (char* t = strtok(buffer, ",;"); t; t = strtok(NULL, ",;")) printf("[%s]", t);
-  printf(" %s %s %zu\n", strstr("needle in haystack", "in h"), strrchr("a/b/c", '/'), strcspn("hello, world", ",!"));
+  printf(" %s %s %zu\n", strstr("needle in haystack", "in h"), strrchr("a/b/c", '/'),
+         strcspn("hello, world", ",!"));
 
   struct tm tm;
   time_t when = 1717761600;

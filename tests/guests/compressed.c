@@ -4,12 +4,12 @@
 #define SHOW(name, value) printf("%-10s %016" PRIx64 "\n", name, (uint64_t)(value))
 
 /* One compressed instruction on a0 (value in, value out), with a1 as the second operand. */
-#define ON_A0(text, in, other)                                            \
-  {                                                                       \
-    register uint64_t a0 __asm__("a0") = (in);                            \
-    register uint64_t a1 __asm__("a1") = (other);                         \
-    __asm__ volatile(text : "+r"(a0), "+r"(a1)::"memory");                \
-    printf("%-22s %016" PRIx64 " %016" PRIx64 "\n", text, a0, a1);        \
+#define ON_A0(text, in, other)                                     \
+  {                                                                \
+    register uint64_t a0 __asm__("a0") = (in);                     \
+    register uint64_t a1 __asm__("a1") = (other);                  \
+    __asm__ volatile(text : "+r"(a0), "+r"(a1)::"memory");         \
+    printf("%-22s %016" PRIx64 " %016" PRIx64 "\n", text, a0, a1); \
   }
 
 static uint64_t memory[64] __attribute__((aligned(256)));
@@ -58,7 +58,8 @@ static void arithmetic(void) {
 
 static void stack_relative(void) {
   uint64_t s, r[8] = {0};
-  for (int i = 0; i < 64; i++) memory[i] = 0x0101010101010101ull * (unsigned)(i + 1) + 0x8080000080800000ull * (i & 1);
+  for (int i = 0; i < 64; i++)
+    memory[i] = 0x0101010101010101ull * (unsigned)(i + 1) + 0x8080000080800000ull * (i & 1);
   __asm__ volatile(
       "mv %0, sp\n\tmv sp, %5\n\t"
       "c.addi4spn a0, sp, 4\n\tc.addi4spn a1, sp, 1020\n\t"
@@ -77,26 +78,28 @@ static void stack_relative(void) {
 }
 
 /* Two registers that compressed instructions can name, read and shown after the instructions in text. */
-#define WITH_BASE(name, text)                                                                     \
-  {                                                                                               \
-    uint64_t first, second;                                                                       \
-    {                                                                                             \
-      register uint64_t* p __asm__("a2") = memory;                                                \
-      register uint64_t x __asm__("a3");                                                          \
-      register uint64_t y __asm__("a4");                                                          \
-      __asm__ volatile(text : "=&r"(x), "=&r"(y) : "r"(p) : "fa0", "fs0", "memory");              \
-      first = x, second = y;                                                                      \
-    }                                                                                             \
-    SHOW(name, first), SHOW(name, second);                                                        \
+#define WITH_BASE(name, text)                                                        \
+  {                                                                                  \
+    uint64_t first, second;                                                          \
+    {                                                                                \
+      register uint64_t* p __asm__("a2") = memory;                                   \
+      register uint64_t x __asm__("a3");                                             \
+      register uint64_t y __asm__("a4");                                             \
+      __asm__ volatile(text : "=&r"(x), "=&r"(y) : "r"(p) : "fa0", "fs0", "memory"); \
+      first = x, second = y;                                                         \
+    }                                                                                \
+    SHOW(name, first), SHOW(name, second);                                           \
   }
 
 static void loads_and_stores(void) {
   for (int i = 0; i < 64; i++) memory[i] = 0x123456789abcdef0ull * (unsigned)(2 * i + 1);
   WITH_BASE("c.lw", "c.lw a3, 0(a2)\n\tc.lw a4, 124(a2)\n\tc.sw a3, 124(a2)\n\tc.sw a4, 4(a2)")
   WITH_BASE("c.ld", "c.ld a3, 0(a2)\n\tc.ld a4, 248(a2)\n\tc.sd a3, 248(a2)\n\tc.sd a4, 8(a2)")
-  WITH_BASE("c.fld", "c.fld fa0, 0(a2)\n\tc.fld fs0, 240(a2)\n\tc.fsd fa0, 240(a2)\n\tc.fsd fs0, 16(a2)\n\t"
-                     "fmv.x.d a3, fa0\n\tfmv.x.d a4, fs0")
-  WITH_BASE("c.ld base", "mv a3, a2\n\tc.ld a3, 8(a3)\n\tmv a4, a2\n\tc.lw a4, 64(a4)") /* the destination is the base */
+  WITH_BASE("c.fld",
+            "c.fld fa0, 0(a2)\n\tc.fld fs0, 240(a2)\n\tc.fsd fa0, 240(a2)\n\tc.fsd fs0, 16(a2)\n\t"
+            "fmv.x.d a3, fa0\n\tfmv.x.d a4, fs0")
+  WITH_BASE("c.ld base",
+            "mv a3, a2\n\tc.ld a3, 8(a3)\n\tmv a4, a2\n\tc.lw a4, 64(a4)") /* the destination is the base */
   for (int i = 0; i < 64; i++) SHOW("memory", memory[i]);
 }
 
@@ -109,22 +112,32 @@ static void jumps(void) {
       "2:\tla t0, 3f\n\tc.jalr t0\n4:\tc.j 5f\n"
       "3:\tla t1, 4b\n\tsub %1, ra, t1\n\tc.jr ra\n\taddi %0, %0, 4\n"
       "5:\tli a0, 0\n\tc.beqz a0, 6f\n\taddi %0, %0, 8\n6:\tc.bnez a0, 7f\n\taddi %0, %0, 16\n7:\t"
-      "li a0, 1\n\tslli a0, a0, 63\n\tc.beqz a0, 8f\n\taddi %0, %0, 32\n8:\tc.bnez a0, 9f\n\taddi %0, %0, 64\n9:"
+      "li a0, 1\n\tslli a0, a0, 63\n\tc.beqz a0, 8f\n\taddi %0, %0, 32\n8:\tc.bnez a0, 9f\n\taddi %0, %0, "
+      "64\n9:"
       : "=&r"(path), "=&r"(link)
       :
       : "t0", "t1", "ra", "a0", "memory");
   SHOW("jumps", path), SHOW("link", link);
   /* c.jalr whose register is ra itself: the target is read before the link is written. */
-  __asm__ volatile("la ra, 1f\n\tc.jalr ra\n2:\tc.j 3f\n1:\tla t0, 2b\n\tsub %0, ra, t0\n3:" : "=&r"(link) : : "ra", "t0");
+  __asm__ volatile("la ra, 1f\n\tc.jalr ra\n2:\tc.j 3f\n1:\tla t0, 2b\n\tsub %0, ra, t0\n3:"
+                   : "=&r"(link)
+                   :
+                   : "ra", "t0");
   SHOW("c.jalr ra", link);
   /* backwards */
-  __asm__ volatile("li a0, 10\n\tli %0, 0\n1:\tc.addi a0, -1\n\tadd %0, %0, a0\n\tc.bnez a0, 1b" : "=&r"(path) : : "a0");
+  __asm__ volatile("li a0, 10\n\tli %0, 0\n1:\tc.addi a0, -1\n\tadd %0, %0, a0\n\tc.bnez a0, 1b"
+                   : "=&r"(path)
+                   :
+                   : "a0");
   SHOW("loop", path);
   /* the farthest c.j and c.beqz */
   __asm__ volatile(
-      ".option push\n\t.option rvc\n\tli %0, 1\n\tc.j 1f\n2:\tli a0, 0\n\tc.j 3f\n\t.fill 1015, 2, 0x0001\n1:\tc.addi %0, 2\n\tc.j 2b\n"
+      ".option push\n\t.option rvc\n\tli %0, 1\n\tc.j 1f\n2:\tli a0, 0\n\tc.j 3f\n\t.fill 1015, 2, "
+      "0x0001\n1:\tc.addi %0, 2\n\tc.j 2b\n"
       "3:\tc.beqz a0, 4f\n\t.fill 126, 2, 0x0001\n4:\tc.addi %0, 4\n\t.option pop"
-      : "=&r"(path) : : "a0");
+      : "=&r"(path)
+      :
+      : "a0");
   SHOW("far", path);
 }
 

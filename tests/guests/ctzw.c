@@ -1,5 +1,5 @@
-/* ctzw and clzw of words whose lower half is empty: 32, whatever the upper half holds. The expected file has what the
-   bit-manipulation specification says; qemu-riscv64 7.2 counts on into the upper half. */
+/* ctzw and clzw of words whose lower half is empty: 32, whatever the upper half holds. The expected file has
+   what the bit-manipulation specification says; qemu-riscv64 7.2 counts on into the upper half. */
 #include "guest.h"
 
 int main(void) {

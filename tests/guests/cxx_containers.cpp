@@ -79,12 +79,18 @@ int main() {
   std::variant<int, double, std::string> var = 3;
   std::string seen;
   for (int i = 0; i < 3; i++) {
-    seen += std::visit([](auto& x) -> std::string {
-      if constexpr (std::is_same_v<std::decay_t<decltype(x)>, std::string>) return x;
-      else return std::to_string(x) + ",";
-    }, var);
-    if (i == 0) var = 2.5;
-    else var = std::string("text");
+    seen += std::visit(
+        [](auto& x) -> std::string {
+          if constexpr (std::is_same_v<std::decay_t<decltype(x)>, std::string>)
+            return x;
+          else
+            return std::to_string(x) + ",";
+        },
+        var);
+    if (i == 0)
+      var = 2.5;
+    else
+      var = std::string("text");
   }
   std::any any = 5;
   std::optional<int> none;

@@ -20,10 +20,13 @@ int main(int, char** argv) {
   fs::create_hard_link(root / "a/file2.txt", root / "a/hard");
   std::set<std::string> names;
   for (const auto& e : fs::recursive_directory_iterator(root))
-    names.insert(e.path().lexically_relative(root).string() + (e.is_directory() ? "/" : e.is_symlink() ? "@" : ""));
+    names.insert(e.path().lexically_relative(root).string() + (e.is_directory() ? "/"
+                                                               : e.is_symlink() ? "@"
+                                                                                : ""));
   for (const auto& n : names) std::cout << n << '\n';
   std::cout << fs::file_size(root / "a/b/deep.bin") << ' ' << fs::hard_link_count(root / "a/hard") << ' '
-            << fs::read_symlink(root / "a/link") << ' ' << fs::equivalent(root / "a/link", root / "a/file1.txt") << '\n';
+            << fs::read_symlink(root / "a/link") << ' '
+            << fs::equivalent(root / "a/link", root / "a/file1.txt") << '\n';
   fs::rename(root / "a/file3.txt", root / "a/b/renamed.txt");
   fs::copy_file(root / "a/b/renamed.txt", root / "copy.txt");
   fs::resize_file(root / "copy.txt", 10);
@@ -49,6 +52,7 @@ int main(int, char** argv) {
   std::cout << "removed " << fs::remove_all(root / "a") << ' ' << fs::exists(root / "a") << '\n';
   fs::current_path(root);
   std::ofstream("relative.txt") << "here";
-  std::cout << fs::exists("relative.txt") << fs::exists(root / "relative.txt") << ' ' << fs::is_empty(".") << '\n';
+  std::cout << fs::exists("relative.txt") << fs::exists(root / "relative.txt") << ' ' << fs::is_empty(".")
+            << '\n';
   return 0;
 }

@@ -11,12 +11,12 @@
 #include <string_view>
 
 int main() {
-  std::cout << "int " << 42 << " hex " << std::hex << std::showbase << 255 << std::dec << " oct " << std::oct << 8 << std::dec
-            << " bool " << std::boolalpha << true << '\n';
-  std::cout << std::fixed << std::setprecision(3) << 3.14159 << ' ' << std::scientific << 12345.678 << ' ' << std::defaultfloat
-            << 1e100 << ' ' << std::hexfloat << 1.5 << std::defaultfloat << '\n';
-  std::cout << std::setw(10) << std::setfill('*') << "right" << std::left << std::setw(10) << "left" << std::internal << std::setw(8)
-            << -42 << '\n';
+  std::cout << "int " << 42 << " hex " << std::hex << std::showbase << 255 << std::dec << " oct " << std::oct
+            << 8 << std::dec << " bool " << std::boolalpha << true << '\n';
+  std::cout << std::fixed << std::setprecision(3) << 3.14159 << ' ' << std::scientific << 12345.678 << ' '
+            << std::defaultfloat << 1e100 << ' ' << std::hexfloat << 1.5 << std::defaultfloat << '\n';
+  std::cout << std::setw(10) << std::setfill('*') << "right" << std::left << std::setw(10) << "left"
+            << std::internal << std::setw(8) << -42 << '\n';
   std::istringstream in("17 0x1f 3.5 word \"quoted text\" 99999999999999999999");
   int a, h;
   double d;
@@ -34,7 +34,8 @@ int main() {
   std::cout << std::regex_replace(text, date, "<$3.$2.$1>") << '\n';
   std::regex words("([a-z]+)(?=,|$)|\\b(t\\w)\\b", std::regex::icase);
   std::smatch m;
-  std::cout << "search " << std::regex_search(text, m, words) << ' ' << m.position() << ' ' << m.str() << '\n';
+  std::cout << "search " << std::regex_search(text, m, words) << ' ' << m.position() << ' ' << m.str()
+            << '\n';
   try {
     std::regex bad("(unclosed");
   } catch (const std::regex_error& e) {
@@ -61,7 +62,8 @@ int main() {
     std::cout << "no such locale\n";
   }
   std::wstring wide = L"wide";
-  std::transform(wide.begin(), wide.end(), wide.begin(), [](wchar_t c) { return std::toupper(c, std::locale()); });
+  std::transform(wide.begin(), wide.end(), wide.begin(),
+                 [](wchar_t c) { return std::toupper(c, std::locale()); });
   std::cout << std::string(wide.begin(), wide.end()) << std::endl;
   std::cerr << "this goes to standard error\n";
   std::ios_base::sync_with_stdio(false);

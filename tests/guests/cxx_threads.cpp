@@ -1,4 +1,5 @@
-// std::thread, mutexes, condition variables, atomics of all sizes, call_once, thread_local, latches and semaphores.
+// std::thread, mutexes, condition variables, atomics of all sizes, call_once, thread_local, latches and
+// semaphores.
 #include <atomic>
 #include <barrier>
 #include <condition_variable>
@@ -31,8 +32,8 @@ static void atomics(const char* name) {
     });
   for (auto& t : threads) t.join();
   T old = value.exchange(T(99));
-  std::printf("%-8s %llx %llx %llx lock free %d\n", name, (unsigned long long)old, (unsigned long long)value.load(),
-              (unsigned long long)bits.load(), int(value.is_lock_free()));
+  std::printf("%-8s %llx %llx %llx lock free %d\n", name, (unsigned long long)old,
+              (unsigned long long)value.load(), (unsigned long long)bits.load(), int(value.is_lock_free()));
 }
 
 struct Queue {
@@ -114,8 +115,8 @@ int main() {
       });
   }
   reads = read_total;
-  std::printf("once %d guarded %ld torn %ld thread locals %d main %d %zu\n", calls, guarded, reads, local_destroyed.load(),
-              local_counter, local_vector.size());
+  std::printf("once %d guarded %ld torn %ld thread locals %d main %d %zu\n", calls, guarded, reads,
+              local_destroyed.load(), local_counter, local_vector.size());
 
   std::latch latch(3);
   std::counting_semaphore<4> slots(2);

@@ -1,5 +1,5 @@
-/* Deaths, chosen by the argument; each must end the program with its signal. Some output comes first, so that a lost
-   buffer or a double run would show. */
+/* Deaths, chosen by the argument; each must end the program with its signal. Some output comes first, so that
+   a lost buffer or a double run would show. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -30,17 +30,17 @@ int main(int argc, char** argv) {
   struct sigaction blocked = {.sa_handler = SIG_IGN};
 #define IS(name) if (!strcmp(how, name))
   IS("null-read") return *(volatile int*)NULL;
-  IS("null-write") *(volatile int*)NULL = 1;
-  IS("null-jump") ((void (*)(void))NULL)();
-  IS("wild-jump") ((void (*)(void))0x7000000000)();
-  IS("odd-jump") ((void (*)(void))0x123456789abcdef1)();
+  IS("null-write") * (volatile int*)NULL = 1;
+  IS("null-jump")((void (*)(void))NULL)();
+  IS("wild-jump")((void (*)(void))0x7000000000)();
+  IS("odd-jump")((void (*)(void))0x123456789abcdef1)();
   IS("top-load") return *(volatile unsigned char*)UINTPTR_MAX;
   IS("top-load-8") return (int)*(volatile long*)(UINTPTR_MAX - 7);
   IS("top-cross") return (int)*(volatile long*)(UINTPTR_MAX - 3);
   IS("middle-load") return *(volatile int*)0x8000000000000000;
   IS("negative-load") return *(volatile int*)-4096;
-  IS("store-code") *(volatile int*)(void*)main = 1;
-  IS("store-rodata") *(volatile char*)(uintptr_t)"constant" = 1;
+  IS("store-code") * (volatile int*)(void*)main = 1;
+  IS("store-rodata") * (volatile char*)(uintptr_t) "constant" = 1;
   IS("exec-data") {
     static unsigned code[] = {0x00008067};
     ((void (*)(void))code)();

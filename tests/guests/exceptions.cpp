@@ -1,4 +1,5 @@
-// C++ exceptions: across frames, nested, rethrown, from constructors and destructors' siblings, through threads.
+// C++ exceptions: across frames, nested, rethrown, from constructors and destructors' siblings, through
+// threads.
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -120,7 +121,8 @@ int main() {
     std::printf("from thread: %s alive %d\n", e.what(), alive);
   }
   std::vector<std::future<int>> futures;
-  for (int i = 0; i < 6; i++) futures.push_back(std::async(std::launch::async, [i] { return deep(20 + i, i % 2 ? 5 : 100); }));
+  for (int i = 0; i < 6; i++)
+    futures.push_back(std::async(std::launch::async, [i] { return deep(20 + i, i % 2 ? 5 : 100); }));
   for (auto& f : futures) try {
       std::printf("future %d\n", f.get());
     } catch (const std::out_of_range& e) {

@@ -1,5 +1,5 @@
-/* Files inside the granted directory: every call that programs use, with the errors they expect. The argument is the
-   directory; half of the work is relative to it after chdir, half through directory descriptors. */
+/* Files inside the granted directory: every call that programs use, with the errors they expect. The argument
+   is the directory; half of the work is relative to it after chdir, half through directory descriptors. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -18,20 +18,27 @@ static const char* outcome(long r) {
   static char text[4][64];
   static int turn;
   char* t = text[turn++ & 3];
-  if (r >= 0) snprintf(t, 64, "%ld", r);
-  else snprintf(t, 64, "%s", strerrorname_np(errno));
+  if (r >= 0)
+    snprintf(t, 64, "%ld", r);
+  else
+    snprintf(t, 64, "%s", strerrorname_np(errno));
   return t;
 }
 #define SAY(what, call) (errno = 0, printf("%-28s %s\n", what, outcome((long)(call))))
 
-static int by_name(const struct dirent** a, const struct dirent** b) { return strcmp((*a)->d_name, (*b)->d_name); }
+static int by_name(const struct dirent** a, const struct dirent** b) {
+  return strcmp((*a)->d_name, (*b)->d_name);
+}
 
 static void list(const char* path) {
   struct dirent** names;
   int n = scandir(path, &names, NULL, by_name);
   printf("list %s: %d:", strrchr(path, '/') ? strrchr(path, '/') : path, n);
   for (int i = 0; i < n; i++) {
-    printf(" %s%s", names[i]->d_name, names[i]->d_type == DT_DIR ? "/" : names[i]->d_type == DT_LNK ? "@" : "");
+    printf(" %s%s", names[i]->d_name,
+           names[i]->d_type == DT_DIR   ? "/"
+           : names[i]->d_type == DT_LNK ? "@"
+                                        : "");
     free(names[i]);
   }
   if (n >= 0) free(names);
@@ -71,7 +78,8 @@ int main(int argc, char** argv) {
   SAY("ftruncate", ftruncate(fd, 9000));
   struct stat st;
   SAY("fstat", fstat(fd, &st));
-  printf("size %ld mode %o links %ld regular %d blksize ok %d\n", (long)st.st_size, st.st_mode & 07777u, (long)st.st_nlink, S_ISREG(st.st_mode), st.st_blksize > 0);
+  printf("size %ld mode %o links %ld regular %d blksize ok %d\n", (long)st.st_size, st.st_mode & 07777u,
+         (long)st.st_nlink, S_ISREG(st.st_mode), st.st_blksize > 0);
   ino_t inode = st.st_ino;
 
   char* map = mmap(NULL, 9000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -89,7 +97,8 @@ int main(int argc, char** argv) {
   SAY("munmap", munmap(map, 9000));
   SAY("munmap", munmap(private, 4096));
   errno = 0;
-  printf("map at an odd offset %s\n", mmap(NULL, 10, PROT_READ, MAP_PRIVATE, fd, 100) == MAP_FAILED ? strerrorname_np(errno) : "given");
+  printf("map at an odd offset %s\n",
+         mmap(NULL, 10, PROT_READ, MAP_PRIVATE, fd, 100) == MAP_FAILED ? strerrorname_np(errno) : "given");
 
   SAY("mkdir", mkdir("sub", 0755));
   SAY("mkdir again", mkdir("sub", 0755));
@@ -193,7 +202,12 @@ int main(int argc, char** argv) {
   SAY("too long", open(long_name, O_CREAT | O_WRONLY, 0600));
   SAY("empty name", open("", O_RDONLY));
   SAY("bad pointer", open((char*)8, O_RDONLY));
-  SAY("read into nothing", ({ int z = open("stdio", O_RDONLY); long r = read(z, (void*)8, 100); close(z); r; }));
+  SAY("read into nothing", ({
+        int z = open("stdio", O_RDONLY);
+        long r = read(z, (void*)8, 100);
+        close(z);
+        r;
+      }));
   list(".");
   return 0;
 }

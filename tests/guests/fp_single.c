@@ -1,5 +1,5 @@
-/* Every single-precision operation over the special values, in every rounding mode, with flags. Results are looked at as
-   64 bits, so a result that is not NaN-boxed shows. */
+/* Every single-precision operation over the special values, in every rounding mode, with flags. Results are
+   looked at as 64 bits, so a result that is not NaN-boxed shows. */
 #include "fp.h"
 #define SUFFIX ".s"
 #define MOVE_IN "fmv.w.x"

@@ -1,5 +1,6 @@
-/* pthreads on futexes: contended mutexes of every kind, condition variables, barriers, semaphores, rwlocks, spinlocks,
-   once, timeouts, robust mutexes whose owner died, cancellation with clean-up handlers, thread-specific data. */
+/* pthreads on futexes: contended mutexes of every kind, condition variables, barriers, semaphores, rwlocks,
+   spinlocks, once, timeouts, robust mutexes whose owner died, cancellation with clean-up handlers,
+   thread-specific data. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -131,7 +132,8 @@ static long run(void* (*work)(void*), void* shared) {
 }
 
 int main(void) {
-  static const int kinds[] = {PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_ERRORCHECK, PTHREAD_MUTEX_ADAPTIVE_NP};
+  static const int kinds[] = {PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_ERRORCHECK,
+                              PTHREAD_MUTEX_ADAPTIVE_NP};
   pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
   for (int k = 0; k < 4; k++) {
     pthread_mutexattr_t a;
@@ -159,7 +161,8 @@ int main(void) {
   printf("semaphore %ld\n", run(through_semaphore, NULL));
   int value;
   sem_getvalue(&semaphore, &value);
-  printf("value %d try %d %d %d\n", value, sem_trywait(&semaphore), sem_trywait(&semaphore), sem_trywait(&semaphore));
+  printf("value %d try %d %d %d\n", value, sem_trywait(&semaphore), sem_trywait(&semaphore),
+         sem_trywait(&semaphore));
   pthread_key_create(&key, destroy);
   long doubled = run(specific, NULL);
   printf("specific %ld destroyed %ld once %ld\n", doubled, destroyed, once_ran);

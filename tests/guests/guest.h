@@ -1,5 +1,5 @@
-/* Shared by the guest programs: hashing and a corner-value table. Guests are plain programs and include nothing of
-   Ashlar; what they print must not depend on addresses, time or the order of threads. */
+/* Shared by the guest programs: hashing and a corner-value table. Guests are plain programs and include
+   nothing of Ashlar; what they print must not depend on addresses, time or the order of threads. */
 #pragma once
 #include <inttypes.h>
 #include <stdint.h>

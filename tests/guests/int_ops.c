@@ -1,6 +1,6 @@
 /* Every register-register and register-immediate instruction of RV64IM over the corner values. One line per
-   instruction: the hash with all operands distinct, then with rd = rs1, rd = rs2, all three equal, and rd = x0.
-   With an instruction's name as argument, every result is printed. */
+   instruction: the hash with all operands distinct, then with rd = rs1, rd = rs2, all three equal, and rd =
+   x0. With an instruction's name as argument, every result is printed. */
 #include "guest.h"
 
 static const char* detail;
@@ -31,20 +31,20 @@ static const char* detail;
     printf("\n");                                                                               \
   }
 
-#define RI(op, imm)                                                                                      \
-  {                                                                                                      \
-    uint64_t h = fnv_start();                                                                            \
-    for (int i = 0; i < corner_count; i++) {                                                             \
-      uint64_t a = corners[i], r, s = a;                                                                 \
-      __asm__ volatile(op " %0, %1, " #imm : "=&r"(r) : "r"(a));                                         \
-      __asm__ volatile(op " %0, %0, " #imm : "+r"(s));                                                   \
-      h = fnv_add(fnv_add(h, r), s);                                                                     \
-      if (detail && !strcmp(detail, op))                                                                 \
-        printf("%s %016" PRIx64 " %s = %016" PRIx64 " %016" PRIx64 "\n", op, a, #imm, r, s);             \
-    }                                                                                                    \
-    uint64_t z;                                                                                          \
-    __asm__ volatile(op " x0, %1, " #imm "\n\t" op " %0, x0, " #imm : "=r"(z) : "r"(~UINT64_C(0)));      \
-    printf("%-6s %-6s %016" PRIx64 " %016" PRIx64 "\n", op, #imm, h, z);                                 \
+#define RI(op, imm)                                                                                 \
+  {                                                                                                 \
+    uint64_t h = fnv_start();                                                                       \
+    for (int i = 0; i < corner_count; i++) {                                                        \
+      uint64_t a = corners[i], r, s = a;                                                            \
+      __asm__ volatile(op " %0, %1, " #imm : "=&r"(r) : "r"(a));                                    \
+      __asm__ volatile(op " %0, %0, " #imm : "+r"(s));                                              \
+      h = fnv_add(fnv_add(h, r), s);                                                                \
+      if (detail && !strcmp(detail, op))                                                            \
+        printf("%s %016" PRIx64 " %s = %016" PRIx64 " %016" PRIx64 "\n", op, a, #imm, r, s);        \
+    }                                                                                               \
+    uint64_t z;                                                                                     \
+    __asm__ volatile(op " x0, %1, " #imm "\n\t" op " %0, x0, " #imm : "=r"(z) : "r"(~UINT64_C(0))); \
+    printf("%-6s %-6s %016" PRIx64 " %016" PRIx64 "\n", op, #imm, h, z);                            \
   }
 
 #define IMMEDIATES(op) \
@@ -52,20 +52,21 @@ static const char* detail;
 #define SHIFTS64(op) RI(op, 0) RI(op, 1) RI(op, 7) RI(op, 31) RI(op, 32) RI(op, 33) RI(op, 63)
 #define SHIFTS32(op) RI(op, 0) RI(op, 1) RI(op, 7) RI(op, 16) RI(op, 30) RI(op, 31)
 
-#define BRANCH(op)                                                                                    \
-  {                                                                                                   \
-    uint64_t h = fnv_start();                                                                         \
-    for (int i = 0; i < corner_count; i++)                                                            \
-      for (int j = 0; j < corner_count; j++) {                                                        \
-        uint64_t a = corners[i], b = corners[j], taken = 0, same = 0, zero = 0;                       \
-        __asm__ volatile(op " %1, %2, 1f\n\tj 2f\n1:\tli %0, 1\n2:" : "+r"(taken) : "r"(a), "r"(b));  \
-        __asm__ volatile(op " %1, %1, 1f\n\tj 2f\n1:\tli %0, 1\n2:" : "+r"(same) : "r"(a));           \
-        __asm__ volatile(op " %1, x0, 1f\n\tj 2f\n1:\tli %0, 1\n2:" : "+r"(zero) : "r"(a));           \
-        h = fnv_add(h, taken | same << 1 | zero << 2);                                                \
-        if (detail && !strcmp(detail, op))                                                            \
-          printf("%s %016" PRIx64 " %016" PRIx64 " = %d %d %d\n", op, a, b, (int)taken, (int)same, (int)zero); \
-      }                                                                                               \
-    printf("%-6s %016" PRIx64 "\n", op, h);                                                           \
+#define BRANCH(op)                                                                                   \
+  {                                                                                                  \
+    uint64_t h = fnv_start();                                                                        \
+    for (int i = 0; i < corner_count; i++)                                                           \
+      for (int j = 0; j < corner_count; j++) {                                                       \
+        uint64_t a = corners[i], b = corners[j], taken = 0, same = 0, zero = 0;                      \
+        __asm__ volatile(op " %1, %2, 1f\n\tj 2f\n1:\tli %0, 1\n2:" : "+r"(taken) : "r"(a), "r"(b)); \
+        __asm__ volatile(op " %1, %1, 1f\n\tj 2f\n1:\tli %0, 1\n2:" : "+r"(same) : "r"(a));          \
+        __asm__ volatile(op " %1, x0, 1f\n\tj 2f\n1:\tli %0, 1\n2:" : "+r"(zero) : "r"(a));          \
+        h = fnv_add(h, taken | same << 1 | zero << 2);                                               \
+        if (detail && !strcmp(detail, op))                                                           \
+          printf("%s %016" PRIx64 " %016" PRIx64 " = %d %d %d\n", op, a, b, (int)taken, (int)same,   \
+                 (int)zero);                                                                         \
+      }                                                                                              \
+    printf("%-6s %016" PRIx64 "\n", op, h);                                                          \
   }
 
 #define MNEMONIC "add"
@@ -192,11 +193,10 @@ static void upper(void) {
 int main(int argc, char** argv) {
   detail = argc > 1 ? argv[1] : NULL;
 #define RUN(op) rr_##op(#op);
-  RUN(add) RUN(sub) RUN(sll) RUN(slt) RUN(sltu) RUN(xor) RUN(srl) RUN(sra) RUN(or) RUN(and)
-  RUN(addw) RUN(subw) RUN(sllw) RUN(srlw) RUN(sraw)
-  RUN(mul) RUN(mulh) RUN(mulhu) RUN(mulhsu) RUN(mulw)
-  RUN(div) RUN(divu) RUN(rem) RUN(remu) RUN(divw) RUN(divuw) RUN(remw) RUN(remuw)
-  immediates();
+  RUN(add)
+  RUN(sub) RUN(sll) RUN(slt) RUN(sltu) RUN(xor) RUN(srl) RUN(sra) RUN(or) RUN(and) RUN(addw) RUN(subw)
+      RUN(sllw) RUN(srlw) RUN(sraw) RUN(mul) RUN(mulh) RUN(mulhu) RUN(mulhsu) RUN(mulw) RUN(div) RUN(divu)
+          RUN(rem) RUN(remu) RUN(divw) RUN(divuw) RUN(remw) RUN(remuw) immediates();
   upper();
   BRANCH("beq")
   BRANCH("bne")

@@ -1,7 +1,8 @@
-/* A reservation is lost when another hart stores to the cell, even if the old value is back by the time of the SC (RISC-V
-   unprivileged specification, "Load-Reserved/Store-Conditional": an SC must fail if a store from another hart to the
-   reservation set can be observed between the LR and the SC). qemu-riscv64 compares values and lets it succeed, hence the
-   expected file. The other ways to touch the cell between the two are tried as well. */
+/* A reservation is lost when another hart stores to the cell, even if the old value is back by the time of
+   the SC (RISC-V unprivileged specification, "Load-Reserved/Store-Conditional": an SC must fail if a store
+   from another hart to the reservation set can be observed between the LR and the SC). qemu-riscv64 compares
+   values and lets it succeed, hence the expected file. The other ways to touch the cell between the two are
+   tried as well. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -19,14 +20,28 @@ static void* other(void* arg) {
     while (__atomic_load_n(&s.request, __ATOMIC_SEQ_CST) != k) sched_yield();
     uint64_t old = s.cell, t;
     switch (k) {
-      case 1: s.cell = 99, __atomic_thread_fence(__ATOMIC_SEQ_CST), s.cell = old; break;
-      case 2: __atomic_fetch_add(&s.cell, 1, __ATOMIC_SEQ_CST), __atomic_fetch_sub(&s.cell, 1, __ATOMIC_SEQ_CST); break;
-      case 3:
-        __asm__ volatile("1:\tlr.d %0, (%1)\n\tsc.d %0, %2, (%1)\n\tbnez %0, 1b" : "=&r"(t) : "r"(&s.cell), "r"(99ul) : "memory");
-        __asm__ volatile("1:\tlr.d %0, (%1)\n\tsc.d %0, %2, (%1)\n\tbnez %0, 1b" : "=&r"(t) : "r"(&s.cell), "r"(old) : "memory");
+      case 1:
+        s.cell = 99, __atomic_thread_fence(__ATOMIC_SEQ_CST), s.cell = old;
         break;
-      case 4: ((volatile uint8_t*)&s.cell)[3] = 1, ((volatile uint8_t*)&s.cell)[3] = 0; break;
-      default: s.cell = 123456; break; /* stays changed */
+      case 2:
+        __atomic_fetch_add(&s.cell, 1, __ATOMIC_SEQ_CST), __atomic_fetch_sub(&s.cell, 1, __ATOMIC_SEQ_CST);
+        break;
+      case 3:
+        __asm__ volatile("1:\tlr.d %0, (%1)\n\tsc.d %0, %2, (%1)\n\tbnez %0, 1b"
+                         : "=&r"(t)
+                         : "r"(&s.cell), "r"(99ul)
+                         : "memory");
+        __asm__ volatile("1:\tlr.d %0, (%1)\n\tsc.d %0, %2, (%1)\n\tbnez %0, 1b"
+                         : "=&r"(t)
+                         : "r"(&s.cell), "r"(old)
+                         : "memory");
+        break;
+      case 4:
+        ((volatile uint8_t*)&s.cell)[3] = 1, ((volatile uint8_t*)&s.cell)[3] = 0;
+        break;
+      default:
+        s.cell = 123456;
+        break; /* stays changed */
     }
     __atomic_store_n(&s.answer, k, __ATOMIC_SEQ_CST);
   }
@@ -34,7 +49,8 @@ static void* other(void* arg) {
 }
 
 int main(void) {
-  static const char* names[] = {"", "two stores", "two atomic adds", "two store-conditionals", "two byte stores", "one store"};
+  static const char* names[] = {
+      "", "two stores", "two atomic adds", "two store-conditionals", "two byte stores", "one store"};
   pthread_t t;
   pthread_create(&t, NULL, other, NULL);
   for (long k = 1; k <= 5; k++) {
@@ -46,7 +62,8 @@ int main(void) {
         : "=&r"(seen), "=&r"(failed)
         : "r"(&s.cell), "r"(&s.request), "r"(k), "r"(&s.answer), "r"(8ul)
         : "memory");
-    printf("%s between: the conditional store %s, the cell holds %" PRIu64 "\n", names[k], failed ? "fails" : "succeeds", s.cell);
+    printf("%s between: the conditional store %s, the cell holds %" PRIu64 "\n", names[k],
+           failed ? "fails" : "succeeds", s.cell);
   }
   pthread_join(t, NULL);
   return 0;

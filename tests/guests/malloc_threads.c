@@ -1,4 +1,5 @@
-/* malloc under stress: many sizes, from several threads, freed by other threads; large blocks, realloc, alignment. */
+/* malloc under stress: many sizes, from several threads, freed by other threads; large blocks, realloc,
+ * alignment. */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <pthread.h>
@@ -16,7 +17,8 @@ static void* work(void* arg) {
     unsigned char* p = malloc(size);
     memset(p, (int)(size & 255), size < 512 ? size : 512);
     *(uint32_t*)p = (uint32_t)size;
-    unsigned char* old = __atomic_exchange_n((unsigned char**)&shared[(x >> 20) % slots], p, __ATOMIC_ACQ_REL);
+    unsigned char* old =
+        __atomic_exchange_n((unsigned char**)&shared[(x >> 20) % slots], p, __ATOMIC_ACQ_REL);
     if (old) {
       size_t n = *(uint32_t*)old;
       for (size_t k = 4; k < n && k < 512; k++) bad += old[k] != (n & 255);

@@ -1,5 +1,5 @@
-/* Hundreds of threads one after another and in batches: created, joined, detached, with small stacks, exiting from deep
-   inside; each with its own thread-local block. */
+/* Hundreds of threads one after another and in batches: created, joined, detached, with small stacks, exiting
+   from deep inside; each with its own thread-local block. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <semaphore.h>

@@ -1,4 +1,5 @@
-/* Pipes, poll, select, dup, fcntl, eventfd, and threads that talk over them; then standard input echoed by lines. */
+/* Pipes, poll, select, dup, fcntl, eventfd, and threads that talk over them; then standard input echoed by
+ * lines. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +60,8 @@ int main(void) {
   int second = dup(pipes[0]);
   int third = fcntl(pipes[0], F_DUPFD_CLOEXEC, 100);
   int fourth = dup3(pipes[0], 90, O_CLOEXEC);
-  printf("dup %d %d %d flags %x %x status %x\n", second > 2, third >= 100, fourth, (unsigned)fcntl(second, F_GETFD), (unsigned)fcntl(third, F_GETFD),
+  printf("dup %d %d %d flags %x %x status %x\n", second > 2, third >= 100, fourth,
+         (unsigned)fcntl(second, F_GETFD), (unsigned)fcntl(third, F_GETFD),
          (unsigned)fcntl(second, F_GETFL) & O_NONBLOCK);
   fcntl(second, F_SETFL, 0);
   printf("status shared %x\n", (unsigned)fcntl(pipes[0], F_GETFL) & O_NONBLOCK);

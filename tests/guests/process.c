@@ -1,5 +1,5 @@
-/* What a program can learn about itself and the system: arguments, environment, ids, limits, time, random bytes, memory
-   calls. Values that differ from run to run are only checked, not printed. */
+/* What a program can learn about itself and the system: arguments, environment, ids, limits, time, random
+   bytes, memory calls. Values that differ from run to run are only checked, not printed. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -119,7 +119,8 @@ int main(int argc, char** argv, char** environment) {
   CHECK(munmap(m + 1, 4096) == -1 && errno == EINVAL);
   CHECK(mprotect(m, 4096, PROT_READ) == -1 && errno == ENOMEM);
   CHECK(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL);
-  CHECK(mmap(NULL, 1ul << 62, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
+  CHECK(mmap(NULL, 1ul << 62, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+        errno == ENOMEM);
   CHECK(syscall(3000) == -1 && errno == ENOSYS);
   CHECK(getcwd(exe, 1) == NULL && errno == ERANGE);
   CHECK(isatty(1) == 0);

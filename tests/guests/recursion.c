@@ -1,4 +1,5 @@
-/* Depth: 100,000 frames, big frames, alloca, variable-length arrays, mutual recursion through pointers, many arguments. */
+/* Depth: 100,000 frames, big frames, alloca, variable-length arrays, mutual recursion through pointers, many
+ * arguments. */
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <pthread.h>
@@ -11,8 +12,12 @@ __attribute__((noinline)) static uint64_t down(int n, uint64_t x) {
   return r ^ (uint64_t)n;
 }
 typedef uint64_t (*step)(int, uint64_t, const void*);
-static uint64_t even(int n, uint64_t x, const void* other) { return n == 0 ? x : ((step)other)(n - 1, x + 1, (void*)even) + 1; }
-static uint64_t odd(int n, uint64_t x, const void* other) { return n == 0 ? x : ((step)other)(n - 1, x * 3, (void*)odd) ^ 5; }
+static uint64_t even(int n, uint64_t x, const void* other) {
+  return n == 0 ? x : ((step)other)(n - 1, x + 1, (void*)even) + 1;
+}
+static uint64_t odd(int n, uint64_t x, const void* other) {
+  return n == 0 ? x : ((step)other)(n - 1, x * 3, (void*)odd) ^ 5;
+}
 
 __attribute__((noinline)) static int big_frame(int n) {
   char room[50000];
@@ -30,9 +35,11 @@ __attribute__((noinline)) static uint64_t with_alloca(int n) {
   uint64_t below = n ? with_alloca(n - 1) : 0;
   return below + p[n * 37] + (uint64_t)vla[n / 2];
 }
-__attribute__((noinline)) static double many(int a, double b, long c, float d, char e, double f, short g, double h, long i, long j, double k, long l,
-                                             double m, double n, double o, double p, double q, int r) {
-  return a + b + (double)c + (double)d + e + f + g + h + (double)i + (double)j + k + (double)l + m + n + o + p + q * r;
+__attribute__((noinline)) static double many(int a, double b, long c, float d, char e, double f, short g,
+                                             double h, long i, long j, double k, long l, double m, double n,
+                                             double o, double p, double q, int r) {
+  return a + b + (double)c + (double)d + e + f + g + h + (double)i + (double)j + k + (double)l + m + n + o +
+         p + q * r;
 }
 struct big {
   long v[9];

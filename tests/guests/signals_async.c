@@ -1,5 +1,6 @@
-/* Signals that arrive: raise, kill, tgkill, sigqueue with a value; masks and pending sets; nesting; SA_RESTART and EINTR;
-   SA_RESETHAND, SA_NODEFER; timers; sigsuspend, sigwait, signalfd's relatives; the handler's mask. */
+/* Signals that arrive: raise, kill, tgkill, sigqueue with a value; masks and pending sets; nesting;
+   SA_RESTART and EINTR; SA_RESETHAND, SA_NODEFER; timers; sigsuspend, sigwait, signalfd's relatives; the
+   handler's mask. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -57,7 +58,8 @@ int main(void) {
   sigprocmask(SIG_BLOCK, &block, &old);
   raise(SIGUSR1), raise(SIGUSR1);
   sigpending(&pending);
-  printf("blocked: count %d pending %d %d\n", count[SIGUSR1], sigismember(&pending, SIGUSR1), sigismember(&pending, SIGUSR2));
+  printf("blocked: count %d pending %d %d\n", count[SIGUSR1], sigismember(&pending, SIGUSR1),
+         sigismember(&pending, SIGUSR2));
   sigprocmask(SIG_SETMASK, &old, NULL);
   printf("unblocked: count %d\n", count[SIGUSR1]);
 

@@ -1,5 +1,6 @@
-/* Synchronous signals with SA_SIGINFO: codes and addresses for reads, writes and jumps; siglongjmp out of the handler;
-   handlers that repair the fault and return to retry; handlers that step over the instruction through the ucontext. */
+/* Synchronous signals with SA_SIGINFO: codes and addresses for reads, writes and jumps; siglongjmp out of the
+   handler; handlers that repair the fault and return to retry; handlers that step over the instruction
+   through the ucontext. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
@@ -25,15 +26,16 @@ static void install(int signal, void (*handler)(int, siginfo_t*, void*)) {
   sigaction(signal, &action, NULL);
 }
 
-#define TRY(label, base, ...)                                                                                     \
-  do {                                                                                                            \
-    got_signal = 0;                                                                                               \
-    if (!sigsetjmp(back, 1)) {                                                                                    \
-      __VA_ARGS__;                                                                                                \
-      printf("%s: nothing happened\n", label);                                                                    \
-    } else {                                                                                                      \
-      printf("%s: signal %d code %d address %+ld\n", label, got_signal, got_code, got_code > 0 ? (long)((char*)got_address - (char*)(base)) : 0L); \
-    }                                                                                                             \
+#define TRY(label, base, ...)                                                     \
+  do {                                                                            \
+    got_signal = 0;                                                               \
+    if (!sigsetjmp(back, 1)) {                                                    \
+      __VA_ARGS__;                                                                \
+      printf("%s: nothing happened\n", label);                                    \
+    } else {                                                                      \
+      printf("%s: signal %d code %d address %+ld\n", label, got_signal, got_code, \
+             got_code > 0 ? (long)((char*)got_address - (char*)(base)) : 0L);     \
+    }                                                                             \
   } while (0)
 
 static char* page;
@@ -54,7 +56,7 @@ static void step_over(int signal, siginfo_t* info, void* context) {
   uint16_t parcel;
   memcpy(&parcel, (void*)uc->uc_mcontext.__gregs[REG_PC], 2);
   uc->uc_mcontext.__gregs[REG_PC] += (parcel & 3) == 3 ? 4 : 2;
-  uc->uc_mcontext.__gregs[10] = 4711; /* a0 */
+  uc->uc_mcontext.__gregs[10] = 4711;                        /* a0 */
   uc->uc_mcontext.__fpregs.__d.__f[10] = 0x4000000000000000; /* fa0 = 2.0 */
 }
 
@@ -63,7 +65,8 @@ int main(void) {
   mprotect(page + 4096, 4096, PROT_READ);
   mprotect(page + 2 * 4096, 4096, PROT_NONE);
   munmap(page + 3 * 4096, 4096);
-  install(SIGSEGV, jump_out), install(SIGBUS, jump_out), install(SIGILL, jump_out), install(SIGTRAP, jump_out), install(SIGFPE, jump_out);
+  install(SIGSEGV, jump_out), install(SIGBUS, jump_out), install(SIGILL, jump_out),
+      install(SIGTRAP, jump_out), install(SIGFPE, jump_out);
 
   TRY("read null", NULL, (void)*(volatile int*)NULL);
   TRY("read null + 8", NULL, (void)*(volatile long*)8);
@@ -87,13 +90,16 @@ int main(void) {
   struct sigaction old;
   sigaction(SIGSEGV, NULL, &old);
   handler_of_segv = (void*)old.sa_sigaction;
-  printf("handler kept %d flags %x\n", handler_of_segv == (void*)jump_out, (unsigned)old.sa_flags & ~0x4000000u);
+  printf("handler kept %d flags %x\n", handler_of_segv == (void*)jump_out,
+         (unsigned)old.sa_flags & ~0x4000000u);
 
-  /* The pc in the context is that of the faulting instruction, and earlier stores of the same block are done. */
+  /* The pc in the context is that of the faulting instruction, and earlier stores of the same block are done.
+   */
   volatile long* before = (long*)page;
   before[0] = 0, before[1] = 0;
   if (!sigsetjmp(back, 1)) {
-    __asm__ volatile("sd %1, 0(%0)\n\tld t0, 0(%2)\n\tsd %1, 8(%0)" ::"r"(page), "r"(7L), "r"(page + 2 * 4096) : "t0", "memory");
+    __asm__ volatile("sd %1, 0(%0)\n\tld t0, 0(%2)\n\tsd %1, 8(%0)" ::"r"(page), "r"(7L), "r"(page + 2 * 4096)
+                     : "t0", "memory");
   }
   printf("before the fault %ld after %ld\n", before[0], before[1]);
 
@@ -115,7 +121,8 @@ int main(void) {
   install(SIGSEGV, step_over), install(SIGILL, step_over), install(SIGTRAP, step_over);
   faults = 0;
   register long a0 __asm__("a0");
-  __asm__ volatile("li a0, 1\n\tfmv.d.x fa0, x0\n\tlw a1, 0(x0)\n\tfcvt.l.d a1, fa0\n\tadd a0, a0, a1" : "=r"(a0)::"a1", "fa0", "memory");
+  __asm__ volatile("li a0, 1\n\tfmv.d.x fa0, x0\n\tlw a1, 0(x0)\n\tfcvt.l.d a1, fa0\n\tadd a0, a0, a1"
+                   : "=r"(a0)::"a1", "fa0", "memory");
   long first = a0;
   __asm__ volatile("li a0, 1\n\t.word 0x0000000b\n\taddi a0, a0, 1" : "=r"(a0)::"fa0", "memory");
   long second = a0;

@@ -1,5 +1,5 @@
-/* sigaltstack: a stack overflow handled on the alternate stack, more than once, in the main thread and in another; flags
-   and sizes that sigaltstack reports. */
+/* sigaltstack: a stack overflow handled on the alternate stack, more than once, in the main thread and in
+   another; flags and sizes that sigaltstack reports. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* Signals and threads: pthread_kill hits threads that compute; every thread's registers survive, including the
-   floating-point ones, and each handler runs in the thread that was meant. */
+/* Signals and threads: pthread_kill hits threads that compute; every thread's registers survive, including
+   the floating-point ones, and each handler runs in the thread that was meant. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <pthread.h>

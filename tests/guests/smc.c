@@ -1,5 +1,6 @@
-/* Self-modifying code in one thread: a function rewritten many times in place, also by itself; code across a page edge;
-   many generated functions; new code mapped at an old address; protection changes over code. Every change is followed by __builtin___clear_cache. */
+/* Self-modifying code in one thread: a function rewritten many times in place, also by itself; code across a
+   page edge; many generated functions; new code mapped at an old address; protection changes over code. Every
+   change is followed by __builtin___clear_cache. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
@@ -10,12 +11,19 @@
 
 typedef uint64_t (*function)(uint64_t);
 
-static uint32_t addi(int rd, int rs, int imm) { return 0x13u | (uint32_t)rd << 7 | (uint32_t)rs << 15 | (uint32_t)imm << 20; }
-static uint32_t slli(int rd, int rs, int n) { return 0x1013u | (uint32_t)rd << 7 | (uint32_t)rs << 15 | (uint32_t)n << 20; }
-static uint32_t xori(int rd, int rs, int imm) { return 0x4013u | (uint32_t)rd << 7 | (uint32_t)rs << 15 | (uint32_t)imm << 20; }
+static uint32_t addi(int rd, int rs, int imm) {
+  return 0x13u | (uint32_t)rd << 7 | (uint32_t)rs << 15 | (uint32_t)imm << 20;
+}
+static uint32_t slli(int rd, int rs, int n) {
+  return 0x1013u | (uint32_t)rd << 7 | (uint32_t)rs << 15 | (uint32_t)n << 20;
+}
+static uint32_t xori(int rd, int rs, int imm) {
+  return 0x4013u | (uint32_t)rd << 7 | (uint32_t)rs << 15 | (uint32_t)imm << 20;
+}
 static uint32_t jal(int rd, int offset) {
   uint32_t o = (uint32_t)offset;
-  return 0x6fu | (uint32_t)rd << 7 | (o & 0xff000) | (o >> 11 & 1) << 20 | (o >> 1 & 0x3ff) << 21 | (o >> 20 & 1) << 31;
+  return 0x6fu | (uint32_t)rd << 7 | (o & 0xff000) | (o >> 11 & 1) << 20 | (o >> 1 & 0x3ff) << 21 |
+         (o >> 20 & 1) << 31;
 }
 static const uint32_t ret = 0x00008067;
 enum { a0 = 10 };
@@ -52,13 +60,14 @@ int main(void) {
   printf("in place %016" PRIx64 "\n", sum);
 
   /* Only the callee changes; the caller, linked to it, stays. */
-  uint32_t caller[] = {addi(2, 2, -16), 0x00113423, jal(1, 4096 - 8), slli(a0, a0, 1), jal(1, 4096 - 16), 0x00813083, addi(2, 2, 16), ret};
+  uint32_t caller[] = {addi(2, 2, -16),   0x00113423, jal(1, 4096 - 8), slli(a0, a0, 1),
+                       jal(1, 4096 - 16), 0x00813083, addi(2, 2, 16),   ret};
   put(area, caller, 8);
   sum = 1;
   for (int i = 0; i < 2000; i++) {
     uint32_t callee[] = {addi(a0, a0, i & 2047), ret};
     put(area + 4096, callee, 2);
-    for (int k = 0; k <= i % 3; k++) sum = ((function)area)(sum) & 0xffffffff;
+    for (int k = 0; k <= i % 3; k++) sum = ((function)area)(sum)&0xffffffff;
   }
   printf("callee %016" PRIx64 "\n", sum);
 
@@ -86,15 +95,16 @@ int main(void) {
 
   /* Thousands of functions, all alive, called twice in different orders. */
   enum { functions = 4000 };
-  char* many = mmap(NULL, functions * 16, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char* many =
+      mmap(NULL, functions * 16, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   for (int i = 0; i < functions; i++) {
     uint32_t code[] = {addi(a0, a0, i & 2047), xori(a0, a0, i >> 3), slli(a0, a0, i % 3), ret};
     memcpy(many + i * 16, code, 16);
   }
   __builtin___clear_cache(many, many + functions * 16);
   sum = 1;
-  for (int i = 0; i < functions; i++) sum = ((function)(many + i * 16))(sum) & 0xffffffffff;
-  for (int i = functions; i--;) sum = ((function)(many + (i * 1237 % functions) * 16))(sum) & 0xffffffffff;
+  for (int i = 0; i < functions; i++) sum = ((function)(many + i * 16))(sum)&0xffffffffff;
+  for (int i = functions; i--;) sum = ((function)(many + (i * 1237 % functions) * 16))(sum)&0xffffffffff;
   printf("many %016" PRIx64 "\n", sum);
   munmap(many, functions * 16);
 
@@ -107,11 +117,13 @@ int main(void) {
   } else {
     printf("unmapped code: signal %d\n", s);
   }
-  char* again = mmap(many, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  char* again =
+      mmap(many, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   uint32_t fresh[] = {addi(a0, 0, 1234), ret};
   put(again, fresh, 2);
   printf("new code at the old address %" PRIu64 "\n", ((function)many)(1));
-  char* replaced = mmap(many, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  char* replaced =
+      mmap(many, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   fresh[0] = addi(a0, 0, 777);
   put(replaced, fresh, 2);
   printf("mapped over %" PRIu64 "\n", ((function)many)(1));

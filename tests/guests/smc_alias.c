@@ -1,5 +1,5 @@
-/* Code written through one mapping and run through another of the same memory, as careful JIT compilers do. The expected
-   result follows from the architecture; qemu-riscv64 7.2 keeps running the first version. */
+/* Code written through one mapping and run through another of the same memory, as careful JIT compilers do.
+   The expected result follows from the architecture; qemu-riscv64 7.2 keeps running the first version. */
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include <unistd.h>

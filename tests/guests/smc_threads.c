@@ -1,6 +1,7 @@
-/* Self-modifying code with threads: one writes a new version of a function, publishes its number, and the others run
-   fence.i (through __builtin___clear_cache) before they call it; versions alternate between slots, and finally one slot is
-   rewritten while others keep running another function next to it on the same page. */
+/* Self-modifying code with threads: one writes a new version of a function, publishes its number, and the
+   others run fence.i (through __builtin___clear_cache) before they call it; versions alternate between slots,
+   and finally one slot is rewritten while others keep running another function next to it on the same page.
+ */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -55,7 +56,8 @@ int main(void) {
   for (long i = 0; i < readers; i++) pthread_create(&t[i], NULL, reader, (void*)i);
   for (int v = 1; v <= versions; v++) {
     uint32_t code[] = {addi(v), addi(v % 7), 0x00008067};
-    memcpy(area, code, v % 2 ? sizeof code : 4); /* even versions change one word only, the rest is the last version's */
+    memcpy(area, code,
+           v % 2 ? sizeof code : 4); /* even versions change one word only, the rest is the last version's */
     __builtin___clear_cache(area, area + 64);
     atomic_store_explicit(&published, v, memory_order_release);
     for (int i = 0; i < readers; i++)

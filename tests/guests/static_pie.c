@@ -1,5 +1,5 @@
-/* A static-pie program without a C library: its own start-up code finds its load address, applies the relative
-   relocations, and checks what the kernel put on the stack. */
+/* A static-pie program without a C library: its own start-up code finds its load address, applies the
+   relative relocations, and checks what the kernel put on the stack. */
 #include <elf.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,7 +40,8 @@ __attribute__((used)) static void begin(long* stack) {
     if (d->d_tag == DT_RELASZ) size = d->d_un.d_val;
   }
   for (Elf64_Rela* r = (Elf64_Rela*)(base + rela); size; r++, size -= sizeof *r)
-    if (ELF64_R_TYPE(r->r_info) == R_RISCV_RELATIVE) *(uintptr_t*)(base + r->r_offset) = base + (uintptr_t)r->r_addend;
+    if (ELF64_R_TYPE(r->r_info) == R_RISCV_RELATIVE)
+      *(uintptr_t*)(base + r->r_offset) = base + (uintptr_t)r->r_addend;
 
   for (int i = 0; i < 3; i++) say(strings[i]);
   int status = 0;

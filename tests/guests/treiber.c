@@ -1,6 +1,6 @@
-/* A lock-free stack on LR/SC in assembly, with threads that pop two nodes and push them back in the order of popping, so
-   that the same top returns with another successor. A version is counted into the word's upper half, as portable programs
-   do: an SC that only compares values must be enough (lrsc_aba asks for more). */
+/* A lock-free stack on LR/SC in assembly, with threads that pop two nodes and push them back in the order of
+   popping, so that the same top returns with another successor. A version is counted into the word's upper
+   half, as portable programs do: an SC that only compares values must be enough (lrsc_aba asks for more). */
 #define _GNU_SOURCE
 #include <pthread.h>
 
@@ -20,12 +20,15 @@ static void push(uint64_t n) {
   uint64_t old, new, failed, keep = 0xffffffff00000000, one = 1ull << 32;
   do {
     __asm__ volatile("lr.d.aq %0, (%1)" : "=&r"(old) : "r"(&s.top) : "memory");
-    /* The reservation is given up before the store to the node and taken again: nothing lies between the pair below. */
+    /* The reservation is given up before the store to the node and taken again: nothing lies between the pair
+     * below. */
     s.pool[n].next = old & 0xffffffff;
     new = ((old & keep) + one) | n;
     uint64_t again;
     __asm__ volatile("lr.d.aq %0, (%2)\n\tbne %0, %3, 1f\n\tsc.d.rl %1, %4, (%2)\n\tj 2f\n1:\tli %1, 1\n2:"
-                     : "=&r"(again), "=&r"(failed) : "r"(&s.top), "r"(old), "r"(new) : "memory");
+                     : "=&r"(again), "=&r"(failed)
+                     : "r"(&s.top), "r"(old), "r"(new)
+                     : "memory");
   } while (failed);
 }
 
@@ -45,7 +48,8 @@ static uint64_t pop(void) {
 }
 
 static void hold(uint64_t n) {
-  if (n && __atomic_add_fetch(&s.pool[n].holders, 1, __ATOMIC_SEQ_CST) != 1) __atomic_fetch_add(&broken, 1, __ATOMIC_SEQ_CST);
+  if (n && __atomic_add_fetch(&s.pool[n].holders, 1, __ATOMIC_SEQ_CST) != 1)
+    __atomic_fetch_add(&broken, 1, __ATOMIC_SEQ_CST);
 }
 static void release(uint64_t n) {
   if (!n) return;

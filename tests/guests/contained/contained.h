@@ -1,7 +1,7 @@
-/* For the containment programs: each attempt prints "refused" when it failed with one of the expected errors, and what
-   happened otherwise. With a second argument "names" the errno name is printed instead, for reading by people. */
+/* For the containment programs: each attempt prints "refused" when it failed with one of the expected errors,
+   and what happened otherwise. With a second argument "names" the errno name is printed instead, for reading
+   by people. */
 #pragma once
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,13 +23,18 @@ static inline int among(int e, const int* set) {
 
 static inline void judge(const char* label, long result, const int* accepted) {
   int e = errno;
-  if (result < 0 && show_names) printf("%s: %s\n", label, strerrorname_np(e));
-  else if (result < 0 && among(e, accepted)) printf("%s: refused\n", label);
-  else if (result < 0) printf("%s: failed oddly with %s\n", label, strerrorname_np(e));
-  else printf("%s: ALLOWED (%ld)\n", label, result);
+  if (result < 0 && show_names)
+    printf("%s: %s\n", label, strerrorname_np(e));
+  else if (result < 0 && among(e, accepted))
+    printf("%s: refused\n", label);
+  else if (result < 0)
+    printf("%s: failed oddly with %s\n", label, strerrorname_np(e));
+  else
+    printf("%s: ALLOWED (%ld)\n", label, result);
 }
 
-/* A path that leads outside of the grants is not there, or not for the program; or a step of it is no directory. */
+/* A path that leads outside of the grants is not there, or not for the program; or a step of it is no
+ * directory. */
 static const int outside_errors[] = {ENOENT, EACCES, ENOTDIR, 0};
 /* The same for an operation with one path inside: crossing may also be told as another device. */
 static const int crossing_errors[] = {ENOENT, EACCES, EXDEV, EPERM, 0};

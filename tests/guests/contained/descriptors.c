@@ -1,13 +1,16 @@
-/* Directory descriptors, magic links of /proc, inherited descriptors, and calls that reopen or hand over files. */
-#include "contained.h"
+/* Directory descriptors, magic links of /proc, inherited descriptors, and calls that reopen or hand over
+ * files. */
+#define _GNU_SOURCE
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include "contained.h"
 
 int main(int argc, char** argv) {
   const char* dir = start(argc, argv);
   if (chdir(dir)) return 1;
   mkdir("sub", 0700);
-  int base = open(".", O_RDONLY | O_DIRECTORY), sub = open("sub", O_RDONLY | O_DIRECTORY), where = open("sub", O_PATH);
+  int base = open(".", O_RDONLY | O_DIRECTORY), sub = open("sub", O_RDONLY | O_DIRECTORY),
+      where = open("sub", O_PATH);
   printf("descriptors %d %d\n", base >= 0, sub >= 0);
   struct stat st;
   OUTSIDE("openat ..", openat(base, "../outside/secret", O_RDONLY));
@@ -53,7 +56,8 @@ int main(int argc, char** argv) {
     if (fd != base && fd != sub && fd != where && fd != deep && fcntl(fd, F_GETFD) != -1) borrowed++;
   printf("borrowed descriptors %d\n", borrowed);
   int own = open("own", O_CREAT | O_RDWR, 0600);
-  OUTSIDE("openat on a file", openat(own, "../outside/secret", O_RDONLY) < 0 && errno == ENOTDIR ? (errno = EACCES, -1) : -1);
+  OUTSIDE("openat on a file",
+          openat(own, "../outside/secret", O_RDONLY) < 0 && errno == ENOTDIR ? (errno = EACCES, -1) : -1);
   SYSTEM("name_to_handle_at", syscall(SYS_name_to_handle_at, AT_FDCWD, ".", NULL, NULL, 0));
   SYSTEM("open_by_handle_at", syscall(SYS_open_by_handle_at, base, NULL, 0));
   SYSTEM("open_tree", syscall(428, AT_FDCWD, "/", 0));

@@ -1,8 +1,9 @@
-/* Symbolic links that the program makes itself: they may exist, but following them must not lead outside. Then a race:
-   one thread swaps a directory and a link to the outside under the same name as fast as it can while another opens
-   files through that name; the secret must never be read. */
-#include "contained.h"
+/* Symbolic links that the program makes itself: they may exist, but following them must not lead outside.
+   Then a race: one thread swaps a directory and a link to the outside under the same name as fast as it can
+   while another opens files through that name; the secret must never be read. */
+#define _GNU_SOURCE
 #include <pthread.h>
+#include "contained.h"
 
 static volatile int stop;
 
@@ -24,16 +25,22 @@ int main(int argc, char** argv) {
     const char* target;
     const char* name;
     const char* open;
-  } made[] = {{"/etc/passwd", "l1", "l1"},   {"../outside/secret", "l2", "l2"},  {"..", "l3", "l3/outside/secret"},
-              {"/", "l4", "l4/etc/passwd"},  {"l2", "l5", "l5"},                 {"./l3/outside", "l6", "l6/secret"},
-              {"/proc/self/root", "l7", "l7/etc/passwd"}, {"/proc/self/cwd/..", "l8", "l8/outside/secret"},
+  } made[] = {{"/etc/passwd", "l1", "l1"},
+              {"../outside/secret", "l2", "l2"},
+              {"..", "l3", "l3/outside/secret"},
+              {"/", "l4", "l4/etc/passwd"},
+              {"l2", "l5", "l5"},
+              {"./l3/outside", "l6", "l6/secret"},
+              {"/proc/self/root", "l7", "l7/etc/passwd"},
+              {"/proc/self/cwd/..", "l8", "l8/outside/secret"},
               {"../../../../../../etc", "l9", "l9/passwd"}};
   for (unsigned i = 0; i < sizeof made / sizeof made[0]; i++) {
     symlink(made[i].target, made[i].name);
     OUTSIDE(made[i].open, open(made[i].open, O_RDONLY));
     char target[100] = {0};
     ssize_t n = readlink(made[i].name, target, sizeof target);
-    printf("  the link itself reads back %d\n", n == (ssize_t)strlen(made[i].target) && !strcmp(target, made[i].target));
+    printf("  the link itself reads back %d\n",
+           n == (ssize_t)strlen(made[i].target) && !strcmp(target, made[i].target));
   }
   close(open("target", O_CREAT | O_WRONLY, 0600));
   symlink("target", "good");

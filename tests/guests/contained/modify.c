@@ -1,7 +1,8 @@
-/* Changing things outside of the granted directory: creating, renaming, linking, removing, mode and times. The driver
-   checks afterwards that the neighbour of the directory is as it was. */
-#include "contained.h"
+/* Changing things outside of the granted directory: creating, renaming, linking, removing, mode and times.
+   The driver checks afterwards that the neighbour of the directory is as it was. */
+#define _GNU_SOURCE
 #include <sys/statvfs.h>
+#include "contained.h"
 
 int main(int argc, char** argv) {
   const char* dir = start(argc, argv);
@@ -40,7 +41,10 @@ int main(int argc, char** argv) {
   OUTSIDE("symlink out", symlink("inside", "../outside/link"));
   CROSSING("mknod device", mknod("device", S_IFBLK | 0600, 0x800));
   CROSSING("mknod outside", mknod("../outside/fifo", S_IFIFO | 0600, 0));
-  OUTSIDE("statfs by link", ({ struct statvfs v; statvfs("escape", &v); }));
+  OUTSIDE("statfs by link", ({
+            struct statvfs v;
+            statvfs("escape", &v);
+          }));
   struct stat st;
   printf("own file is still here: %d\n", stat("own", &st) == 0);
   /* The granted directory itself can neither be moved nor removed from within. */

@@ -1,5 +1,6 @@
-/* Without any grant there is no file at all: not the working directory's, not the program's own directory; standard
-   output still works. */
+/* Without any grant there is no file at all: not the working directory's, not the program's own directory;
+   standard output still works. */
+#define _GNU_SOURCE
 #include "contained.h"
 
 int main(void) {

@@ -1,7 +1,9 @@
-/* Reading outside of the granted directory by every kind of path. The directory holds, planted by the test driver:
-   escape -> ../outside/secret, absolute -> /etc/passwd, up -> .., root -> /, host -> the real path of outside/secret. */
-#include "contained.h"
+/* Reading outside of the granted directory by every kind of path. The directory holds, planted by the test
+   driver: escape -> ../outside/secret, absolute -> /etc/passwd, up -> .., root -> /, host -> the real path of
+   outside/secret. */
+#define _GNU_SOURCE
 #include <dirent.h>
+#include "contained.h"
 
 static void attempt(const char* name) {
   struct stat st;

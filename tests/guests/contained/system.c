@@ -1,7 +1,7 @@
-/* What is not about files: the network, other processes, new programs, the machine's settings. Calls that would do harm if
-   they came through are made with arguments that the host's kernel would refuse in its own way, which shows as odd: a
-   failing test must not hurt the machine it runs on. */
-#include "contained.h"
+/* What is not about files: the network, other processes, new programs, the machine's settings. Calls that
+   would do harm if they came through are made with arguments that the host's kernel would refuse in its own
+   way, which shows as odd: a failing test must not hurt the machine it runs on. */
+#define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "contained.h"
 
 int main(int argc, char** argv) {
   const char* dir = start(argc, argv);
@@ -47,8 +48,11 @@ int main(int argc, char** argv) {
 
   char* const arguments[] = {"sh", "-c", "true", NULL};
   SYSTEM("execve", execve("/bin/sh", arguments, NULL) < 0 && errno == ENOENT ? (errno = EACCES, -1) : -1);
-  SYSTEM("execve own", execve("/proc/self/exe", arguments, NULL) < 0 && errno == ENOENT ? (errno = EACCES, -1) : -1);
-  SYSTEM("execveat", syscall(SYS_execveat, AT_FDCWD, "/bin/sh", arguments, NULL, 0) < 0 && errno == ENOENT ? (errno = EACCES, -1) : -1);
+  SYSTEM("execve own",
+         execve("/proc/self/exe", arguments, NULL) < 0 && errno == ENOENT ? (errno = EACCES, -1) : -1);
+  SYSTEM("execveat", syscall(SYS_execveat, AT_FDCWD, "/bin/sh", arguments, NULL, 0) < 0 && errno == ENOENT
+                         ? (errno = EACCES, -1)
+                         : -1);
   static const int fork_errors[] = {EPERM, EACCES, ENOSYS, EAGAIN, 0};
   errno = 0;
   long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
