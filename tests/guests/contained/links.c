@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   pthread_t t;
   pthread_create(&t, NULL, swap, NULL);
   int leaked = 0, read_own = 0;
-  for (int i = 0; i < 6000; i++) {
+  for (int i = 0; i < 6000 || (!read_own && i < 500000); i++) {
     char text[7] = {0};
     fd = open(i % 3 ? "real/secret" : "real/../real/secret", O_RDONLY);
     if (fd < 0) continue;
