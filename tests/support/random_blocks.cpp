@@ -113,7 +113,7 @@ void RandomBlocks::guest_instruction() {
       if (!config_.helpers) continue;
       return helper();
     }
-    return;  // a guest instruction without any IR
+    if (config_.empty_instructions) return;
   }
 }
 

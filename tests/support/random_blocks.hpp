@@ -19,7 +19,8 @@ struct RandomBlockConfig {
   bool atomics = true;
   bool helpers = true;
   bool side_exits = true;
-  bool faults = true;  ///< some addresses lie at the end of what is mapped, or anywhere
+  bool empty_instructions = true;  ///< some guest instructions have no IR
+  bool faults = true;              ///< some addresses lie at the end of what is mapped, or anywhere
   /// Length in guest instructions; each is one to four IR instructions (memory accesses need some for their
   /// address).
   unsigned min_length = 1;

@@ -136,6 +136,7 @@ std::string difference(const Vcpu& a, const Vcpu& b, bool with_memory) {
   if (!with_memory) return out;
   const auto x = contents(a), y = contents(b);
   compare("bytes of memory", x.size(), y.size());
+  if (x == y) return out;
   unsigned shown = 0;
   for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
     if (x[i] == y[i]) continue;
