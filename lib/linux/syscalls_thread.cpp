@@ -135,8 +135,25 @@ std::int64_t sys_futex(Thread& thread, const SyscallArgs& a) {
       return futexes.requeue(a[0], a[4], count(a[2]), count(a[3]), nullptr);
     case kCmpRequeue:
       return futexes.requeue(a[0], a[4], count(a[2]), count(a[3]), &value3);
+    case kLockPi:
+    case kLockPi2:
+    case kTrylockPi: {
+      std::optional<abi::Timespec> timeout;
+      if (command != kTrylockPi) {
+        if (const std::int64_t error = read_timeout(thread, a[3], timeout); error != 0) return error;
+      }
+      std::optional<Deadline> deadline;
+      if (timeout) {
+        const bool realtime = command == kLockPi || (op & kRealtime) != 0;
+        deadline = Deadline{realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, host_time(*timeout)};
+      }
+      const std::int64_t result = futexes.lock_pi(thread, a[0], deadline, command == kTrylockPi);
+      return result == -EINTR ? abi::kRestartNointr : result;
+    }
+    case kUnlockPi:
+      return futexes.unlock_pi(thread, a[0]);
     default:
-      return -ENOSYS;  // priority inheritance among them: C libraries then say ENOTSUP
+      return -ENOSYS;
   }
 }
 

@@ -210,8 +210,9 @@ std::vector<std::byte> with_symbols(std::uint64_t strings_size_claimed = 0) {
   };
   auto bytes = elf.bytes();
   const auto put = [&](const void* from, std::size_t size) {
-    const auto* p = static_cast<const std::byte*>(from);
-    bytes.insert(bytes.end(), p, p + size);
+    const std::size_t before = bytes.size();
+    bytes.resize(before + size);
+    std::memcpy(bytes.data() + before, from, size);
   };
   put(symbols, sizeof symbols);
   put(strings.data(), strings.size());

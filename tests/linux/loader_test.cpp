@@ -21,7 +21,7 @@ std::shared_ptr<FlatMemory> make_memory(std::uint64_t size = 64 << 20) {
 
 Result<LoadedImage> load(FlatMemory& memory, const SmallElf& elf) {
   const auto bytes = elf.bytes();
-  const HostFd fd = file_of(bytes);
+  const HostFd fd = test::file_of(bytes);
   Result<ElfImage> image = ElfImage::parse(SpanSource(bytes));
   if (!image) return image.error();
   return load_image(memory, *image, fd.get());

@@ -45,10 +45,11 @@ struct SmallElf {
   }
 
   std::vector<std::byte> bytes() const {
-    std::vector<std::byte> out;
+    std::vector<std::byte> out(sizeof header + sizeof phdrs + 4 * code.size() + data.size());
+    std::byte* to = out.data();
     const auto put = [&](const void* from, std::size_t size) {
-      const auto* p = static_cast<const std::byte*>(from);
-      out.insert(out.end(), p, p + size);
+      std::memcpy(to, from, size);
+      to += size;
     };
     put(&header, sizeof header);
     put(phdrs, sizeof phdrs);

@@ -48,7 +48,9 @@ TEST_CASE("no call minds wild arguments") {
                                               "ppoll",         "pselect6",
                                               "rt_sigreturn",  "kill",
                                               "tkill",         "tgkill",
-                                              "clone",         "futex"};
+                                              "clone",         "futex",
+                                              "eventfd2",      "timerfd_create",
+                                              "pipe2",         "epoll_create1"};
   KernelFixture k;
   const std::uint64_t values[] = {0,
                                   1,
