@@ -68,7 +68,7 @@ ExecutionResult execute_one(Session& session, interp::RunState& state, const Blo
       result = session.fault(got.fault, Tier::none);
       break;
     }
-    engine::VcpuData::enter(session.data().table_for(*got.block), *got.block);
+    session.remember(got);
     const Outcome outcome = interpret(session, state, *got.block);
     // In front of the block: somebody wants attention, or the block has become hot, which means nothing here.
     if (state.blocks == 0 && (outcome == Outcome::attention || outcome == Outcome::hot)) continue;
@@ -104,7 +104,7 @@ ExecutionResult run_blocks(Session& session, interp::RunState& state) {
     if (from != nullptr) {
       session.link(*from, exit, *got.block);
     } else {
-      engine::VcpuData::enter(session.data().table_for(*got.block), *got.block);
+      session.remember(got);
     }
     const Outcome outcome = interpret(session, state, *got.block);
     from = nullptr;

@@ -74,7 +74,7 @@ IrCache::Got IrCache::get(const BlockKey& key, TranslationBuffers& buffers, Stat
       table_.abandon(key);
       const cache::EpochDomain::Garbage garbage{made, IrBlock::destroy};
       domain_.retire(&garbage, 1);
-      return {made, {}, false};
+      return {made, {}, false, true};
     }
     IrBlock::destroy(made);
   }

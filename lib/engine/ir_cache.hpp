@@ -75,6 +75,9 @@ class IrCache {
     IrBlock* block = nullptr;  ///< null: `fault`
     Fault fault;
     bool hit = false;  ///< somebody had translated it before
+    /// The block is already retired: it may be run, but no table may keep it, because no flush will take it
+    /// out again.
+    bool unpublished = false;
   };
   /// Finds or translates.
   Got get(const BlockKey& key, TranslationBuffers& buffers, StatsCell& stats);

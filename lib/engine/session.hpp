@@ -58,6 +58,10 @@ class Session {
     float_env_.leave(frame_);
     return context_.ir_cache().get(key, data_.buffers(), stats());
   }
+  /// Makes the vCPU find the block by itself from now on.
+  void remember(const IrCache::Got& got) {
+    if (!got.unpublished) VcpuData::enter(data_.table_for(*got.block), *got.block);
+  }
   void link(IrBlock& from, std::uint32_t exit, IrBlock& to) {
     context_.ir_cache().link(from, exit, to, stats());
   }

@@ -130,7 +130,7 @@ void FaultGuard::take(std::uintptr_t addr, bool bus, const void* ucontext) noexc
   armed_ = 0;
   fault_addr_ = addr;
   bus_ = bus;
-  float_unit::write(float_unit::interrupted(ucontext));
+  float_unit::restore_interrupted(ucontext);
   siglongjmp(env_, 1);
 }
 
