@@ -38,27 +38,33 @@ inline std::uint8_t host_float_flags() noexcept {
       ((raised & FE_INVALID) != 0 ? invalid : 0));
 }
 
-/// The reference, for instruction `inst` and its operand words.
-[[gnu::noinline, gnu::cold]] inline std::uint64_t soft_float(const Inst* inst,
+/// The reference, for `inst` of opcode `op` (prepared code may have another in its place) and its operand
+/// words.
+[[gnu::noinline, gnu::cold]] inline std::uint64_t soft_float(Opcode op, const Inst* inst,
                                                              const std::uint64_t* base) noexcept {
-  const ir::Form form = ir::op_info(inst->op).form;
+  const ir::Form form = ir::op_info(op).form;
   const bool two = form == ir::Form::rr || form == ir::Form::rrx || form == ir::Form::rrr;
   const std::uint64_t b = two ? base[inst->b.word] : 0;
   const std::uint64_t c = form == ir::Form::rrr ? base[inst->c().word] : 0;
   std::uint8_t flags = 0;
-  const std::uint64_t result = semantics::eval_float(*inst, base[inst->a.word], b, c, flags);
+  const std::uint64_t result = semantics::eval_float(op, inst->rounding(), base[inst->a.word], b, c, flags);
   reinterpret_cast<VcpuFrame*>(const_cast<std::uint64_t*>(base))->cold().float_flags |= flags;
   return result;
 }
 
 /// On hosts that judge tininess before rounding the host's underflow flag is clear before each operation that
 /// may raise it; this decides by the reference whether the guest's is to be set, and clears the host's again.
-[[gnu::noinline, gnu::cold]] inline void decide_underflow(const Inst* inst,
+[[gnu::noinline, gnu::cold]] inline void decide_underflow(Opcode op, const Inst* inst,
                                                           const std::uint64_t* base) noexcept {
   if (std::fetestexcept(FE_UNDERFLOW) == 0) return;
   std::feclearexcept(FE_UNDERFLOW);
-  (void)soft_float(inst, base);  // the other flags that it finds are set on the host already
+  (void)soft_float(op, inst, base);  // the other flags that it finds are set on the host already
 }
+
+/// The values of an instruction's operands; those that its form lacks are 0.
+struct Operands {
+  std::uint64_t a, b, c;
+};
 
 namespace detail {
 
@@ -176,39 +182,40 @@ constexpr bool is_fused(Arithmetic kind) { return kind >= Arithmetic::madd && ki
 /// add … nmadd: rounded arithmetic.
 template <Opcode op, typename F>
 [[gnu::always_inline]] inline std::uint64_t rounded(const Inst* inst, const std::uint64_t* base,
-                                                    bool early_tininess) {
+                                                    const Operands& operands, bool early_tininess) {
   constexpr Arithmetic kind = arithmetic_of(op);
   constexpr bool unary = kind == Arithmetic::sqrt;
-  const F a = read_float<F>(base[inst->a.word]);
-  const F b = unary ? F{} : read_float<F>(base[inst->b.word]);
-  const F c = is_fused(kind) ? read_float<F>(base[inst->c().word]) : F{};
+  const F a = read_float<F>(operands.a);
+  const F b = unary ? F{} : read_float<F>(operands.b);
+  const F c = is_fused(kind) ? read_float<F>(operands.c) : F{};
   if constexpr (unary) {
     // Negative operands give NaN, which compilers take as a reason to call libm for errno's sake.
     if (std::signbit(a)) [[unlikely]]
-      return soft_float(inst, base);
+      return soft_float(op, inst, base);
   }
   const F result = apply<kind, F>(a, b, c);
   if constexpr (is_fused(kind)) {
     // Hosts disagree whether infinity times zero plus a quiet NaN is invalid.
     if (__builtin_isunordered(result, result)) [[unlikely]]
-      return soft_float(inst, base);
+      return soft_float(op, inst, base);
   }
   if constexpr (kind == Arithmetic::mul || kind == Arithmetic::div || is_fused(kind)) {
     if (early_tininess && maybe_tiny(result)) [[unlikely]]
-      decide_underflow(inst, base);
+      decide_underflow(op, inst, base);
   }
   return write_float<F>(result);
 }
 
 /// min, max, eq, lt, le: exact.
 template <Opcode op, typename F>
-[[gnu::always_inline]] inline std::uint64_t compared(const Inst* inst, const std::uint64_t* base) {
+[[gnu::always_inline]] inline std::uint64_t compared(const Inst* inst, const std::uint64_t* base,
+                                                     const Operands& operands) {
   constexpr Arithmetic kind = arithmetic_of(op);
-  const F a = read_float<F>(base[inst->a.word]);
-  const F b = read_float<F>(base[inst->b.word]);
+  const F a = read_float<F>(operands.a);
+  const F b = read_float<F>(operands.b);
   // A quiet comparison: at most a signaling NaN sets invalid, which it does for all of these opcodes.
   if (__builtin_isunordered(a, b)) [[unlikely]]
-    return soft_float(inst, base);
+    return soft_float(op, inst, base);
   using enum Arithmetic;
   if constexpr (kind == eq) return a == b;
   if constexpr (kind == lt) return a < b;
@@ -233,12 +240,12 @@ template <Opcode op, typename F>
 /// {i,u}{32,64}_from_f{32,64}. `truncate` if the rounding mode is rtz, else it is the host's.
 template <Opcode op, typename F>
 [[gnu::always_inline]] inline std::uint64_t integer_from(const Inst* inst, const std::uint64_t* base,
-                                                         bool truncate) {
+                                                         const Operands& operands, bool truncate) {
   using enum Opcode;
   constexpr bool i32 = op == i32_from_f32 || op == i32_from_f64;
   constexpr bool u32 = op == u32_from_f32 || op == u32_from_f64;
   constexpr bool i64 = op == i64_from_f32 || op == i64_from_f64;
-  const F a = read_float<F>(base[inst->a.word]);
+  const F a = read_float<F>(operands.a);
   constexpr F two63 = static_cast<F>(9223372036854775808.0);
   const auto convert = [&](F v) {
     return static_cast<std::uint64_t>(truncate ? static_cast<std::int64_t>(v) : to_integer(v));
@@ -261,7 +268,7 @@ template <Opcode op, typename F>
       return static_cast<std::uint64_t>(static_cast<std::int64_t>(a - two63)) ^ semantics::kSign64;
     }
   }
-  return soft_float(inst, base);
+  return soft_float(op, inst, base);
 }
 
 /// f{32,64}_from_{i,u}{32,64}.
@@ -289,10 +296,11 @@ template <Opcode op, typename F>
 
 }  // namespace detail
 
-/// The value of a float arithmetic opcode. `host_rounding` is the host's mode now; `early_tininess` whether
-/// the host judges tininess before rounding.
+/// The value of a float arithmetic opcode. `operands` are those of `inst`, which `base` has as well.
+/// `host_rounding` is the host's mode now; `early_tininess` whether the host judges tininess before rounding.
 template <Opcode op>
 [[gnu::always_inline]] inline std::uint64_t eval_host_float(const Inst* inst, const std::uint64_t* base,
+                                                            const Operands& operands,
                                                             RoundingMode host_rounding, bool early_tininess) {
   using enum Opcode;
   constexpr detail::Arithmetic kind = detail::arithmetic_of(op);
@@ -301,33 +309,32 @@ template <Opcode op>
   if constexpr (to_int) {
     const RoundingMode mode = inst->rounding();
     if (mode != RoundingMode::rtz && mode != host_rounding) [[unlikely]]
-      return soft_float(inst, base);
-    constexpr bool from32 = detail::is_binary32(op);
-    return detail::integer_from<op, std::conditional_t<from32, float, double>>(inst, base,
-                                                                               mode == RoundingMode::rtz);
+      return soft_float(op, inst, base);
+    using F = std::conditional_t<detail::is_binary32(op), float, double>;
+    return detail::integer_from<op, F>(inst, base, operands, mode == RoundingMode::rtz);
   } else {
     if constexpr (rounds) {
       if (inst->rounding() != host_rounding) [[unlikely]]
-        return soft_float(inst, base);
+        return soft_float(op, inst, base);
     }
     if constexpr (kind != detail::Arithmetic::none) {
       using F = std::conditional_t<detail::is_binary32(op), float, double>;
       if constexpr (rounds) {
-        return detail::rounded<op, F>(inst, base, early_tininess);
+        return detail::rounded<op, F>(inst, base, operands, early_tininess);
       } else {
-        return detail::compared<op, F>(inst, base);
+        return detail::compared<op, F>(inst, base, operands);
       }
     } else if constexpr (op == f64_from_f32) {
-      return detail::write_float<double>(static_cast<double>(detail::read_float<float>(base[inst->a.word])));
+      return detail::write_float<double>(static_cast<double>(detail::read_float<float>(operands.a)));
     } else if constexpr (op == f32_from_f64) {
-      const float result = static_cast<float>(detail::read_float<double>(base[inst->a.word]));
+      const float result = static_cast<float>(detail::read_float<double>(operands.a));
       if (early_tininess && detail::maybe_tiny(result)) [[unlikely]]
-        decide_underflow(inst, base);
+        decide_underflow(op, inst, base);
       return detail::write_float<float>(result);
     } else {
       constexpr bool to32 =
           op == f32_from_i32 || op == f32_from_u32 || op == f32_from_i64 || op == f32_from_u64;
-      return detail::float_from<op, std::conditional_t<to32, float, double>>(base[inst->a.word]);
+      return detail::float_from<op, std::conditional_t<to32, float, double>>(operands.a);
     }
   }
 }

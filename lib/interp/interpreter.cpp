@@ -16,8 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "interp/float_ops.hpp"
 #include "interp/memory_ops.hpp"
+#include "interp/prepare.hpp"
+#include "interp/step.hpp"
 #include "ir/op_table.hpp"
 #include "ir/semantics.hpp"
 #include "mem/fault_guard.hpp"
@@ -37,7 +38,8 @@
 #define ASHLAR_GUEST_RACES
 #endif
 
-// Dispatch through a table of labels, repeated at the end of each handler, where the compiler has them; else one switch.
+// Dispatch through a table of labels, repeated at the end of each handler, where the compiler has them; else
+// one switch.
 #if defined(__GNUC__) && !defined(ASHLAR_SWITCH_DISPATCH)
 #define ASHLAR_LABELS_AS_VALUES 1
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -50,9 +52,6 @@ using ir::Form;
 using ir::Inst;
 using ir::Opcode;
 
-/// Behind the last opcode of the table: stops a copied beginning of a block (Context::scratch).
-constexpr auto kStopHere = static_cast<std::uint16_t>(ir::kOpcodeCount);
-
 /// What the loop and its cold paths share. Lives in `run`, outside the frames that a fault's jump cuts off.
 struct Context {
   VcpuFrame* frame;
@@ -61,8 +60,9 @@ struct Context {
   CodeBlock* next = nullptr;     ///< where to begin: at a block's entry,
   const Inst* resume = nullptr;  ///< or, if `next` is null, at this instruction of `current`
   CodeBlock* current = nullptr;  ///< the block being executed
-  /// Instruction 0 of the copy in `scratch` if that is what is being executed, else null.
-  const Inst* copy = nullptr;
+  /// Instruction 0 of what is being executed, if it is not current->insts but the block's IR or the copy in
+  /// `scratch`; this says at the same time that the careful loop executes it.
+  const Inst* plain = nullptr;
   std::uint64_t blocks = 0;
   bool early_tininess = false;
   Outcome outcome{};
@@ -79,7 +79,12 @@ struct Context {
 constexpr auto kAgain = static_cast<Outcome>(0xff);
 
 std::size_t index_of(const Context& context, const Inst* inst) {
-  return static_cast<std::size_t>(inst - (context.copy != nullptr ? context.copy : context.current->insts));
+  return static_cast<std::size_t>(inst - (context.plain != nullptr ? context.plain : context.current->insts));
+}
+
+/// The IR's own instruction: prepared code may name a pair in its place.
+const Inst& original(const Context& context, const Inst* inst) {
+  return context.current->block->insts()[index_of(context, inst)];
 }
 
 void set_next(VcpuFrame& frame, BlockKey key) {
@@ -118,11 +123,11 @@ AccessKind access_of(Opcode op) {
   return (effects & ir::kWritesMemory) != 0 ? AccessKind::store : AccessKind::load;
 }
 
-std::uint64_t address_of(const Context& context, const Inst* inst) {
-  const std::uint64_t addr = context.frame->words()[inst->a.word];
-  const Form form = ir::op_info(inst->op).form;
+std::uint64_t address_of(const Context& context, const Inst& inst) {
+  const std::uint64_t addr = (*context.frame)[inst.a];
+  const Form form = ir::op_info(inst.op).form;
   if (form != Form::ld && form != Form::st) return addr;
-  return addr + static_cast<std::uint64_t>(static_cast<std::int64_t>(inst->imm));
+  return addr + static_cast<std::uint64_t>(static_cast<std::int64_t>(inst.imm));
 }
 
 bool misaligned(Opcode op, std::uint64_t addr) {
@@ -131,44 +136,48 @@ bool misaligned(Opcode op, std::uint64_t addr) {
 }
 
 /// An access that failed the inline check: what it is for the guest.
-[[gnu::noinline, gnu::cold]] Outcome bad_address(Context& context, const Inst* inst) {
+[[gnu::noinline, gnu::cold]] Outcome bad_address(Context& context, const Inst* at) {
+  const Inst& inst = original(context, at);
   const std::uint64_t addr = address_of(context, inst);
-  const AccessKind access = access_of(inst->op);
+  const AccessKind access = access_of(inst.op);
   Fault fault{FaultKind::unmapped, access, {addr}};
-  if (misaligned(inst->op, addr)) {
+  if (misaligned(inst.op, addr)) {
     fault.kind = FaultKind::misaligned;
   } else if (context.state->memory != nullptr) {
-    const Fault found = context.state->memory->check({addr}, access_width(inst->op), access);
+    const Fault found = context.state->memory->check({addr}, access_width(inst.op), access);
     if (found.kind != FaultKind::none) fault = found;
   }
-  return leave_fault(context, inst, fault);
+  return leave_fault(context, at, fault);
 }
 
 /// A host fault at frame cold().interp_inst. kAgain when the page is accessible by now.
 Outcome host_fault(Context& context) {
   VcpuCold& cold = context.frame->cold();
-  const Inst* inst = static_cast<const Inst*>(cold.interp_inst);
-  context.attempts = context.faulted == inst ? context.attempts + 1 : 0;
-  context.faulted = inst;
+  const Inst* at = static_cast<const Inst*>(cold.interp_inst);
+  context.attempts = context.faulted == at ? context.attempts + 1 : 0;
+  context.faulted = at;
+  const Inst& inst = original(context, at);
   const std::uint64_t addr = address_of(context, inst);
-  const AccessKind access = access_of(inst->op);
+  const AccessKind access = access_of(inst.op);
   mem::abandon_store_conditional(cold, cold.mem_base + addr);
   Fault fault{FaultKind::unmapped, access, {addr}};
   if (context.state->memory != nullptr) {
-    fault = context.state->memory->check({addr}, access_width(inst->op), access);
+    fault = context.state->memory->check({addr}, access_width(inst.op), access);
     if (fault.kind == FaultKind::none) {
       // Mapped by another thread just now, unless it is memory that the host itself has lost (a file that
       // became shorter) or keeps refusing.
       constexpr unsigned kAttempts = 100;
       if (!context.guard->bus() && context.attempts < kAttempts) {
-        context.resume = inst;
+        // Prepared code has the second half of a pair in its own place, so `at` is a beginning in any case.
+        context.resume = at;
         return kAgain;
       }
-      const std::uint64_t at = context.guard->fault_addr() - reinterpret_cast<std::uintptr_t>(cold.mem_base);
-      fault = {FaultKind::bus, access, {at - addr < access_width(inst->op) ? at : addr}};
+      const std::uint64_t byte =
+          context.guard->fault_addr() - reinterpret_cast<std::uintptr_t>(cold.mem_base);
+      fault = {FaultKind::bus, access, {byte - addr < access_width(inst.op) ? byte : addr}};
     }
   }
-  return leave_fault(context, inst, fault);
+  return leave_fault(context, at, fault);
 }
 
 /// Makes the loop go on at instruction `from` of the current block and leave with `outcome` in front of its
@@ -179,8 +188,8 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   Inst stop;
   stop.op = static_cast<Opcode>(kStopHere);
   context.scratch.push_back(stop);
-  context.copy = context.scratch.data();
-  context.resume = context.copy + from;
+  context.plain = context.scratch.data();
+  context.resume = context.plain + from;
   context.stop_outcome = outcome;
 }
 
@@ -198,6 +207,27 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   stop_at(context, 0, block->block->boundaries()[affordable].first_inst, Outcome::fuel);
   frame.hot.fuel -= block->block->guest_inst_count();
   return kAgain;
+}
+
+/// RunState::start_inst: the loop is to go on there, with the fuel of what remains of the block charged.
+[[gnu::noinline, gnu::cold]] void start_inside(Context& context) {
+  RunState& state = *context.state;
+  const ir::Block& block = *state.first->block;
+  context.current = state.first;
+  context.next = nullptr;
+  ++context.blocks;
+  context.plain = state.count_fuel || state.single_block ? block.insts().data() : nullptr;
+  context.resume = (context.plain != nullptr ? context.plain : state.first->insts) + state.start_inst;
+  if (!state.count_fuel) return;
+  const std::size_t done = guest_index(block, state.start_inst);
+  const auto needed = static_cast<std::int64_t>(block.guest_inst_count() - done);
+  std::int64_t& fuel = context.frame->hot.fuel;
+  if (fuel < needed && fuel >= 0 && !block.boundaries().empty()) {
+    const std::size_t last = done + static_cast<std::size_t>(fuel);
+    // From what is in the IR: emitted code has executed the beginning.
+    stop_at(context, state.start_inst, block.boundaries()[last].first_inst, Outcome::fuel);
+  }
+  fuel -= needed;
 }
 
 /// kStopHere at `inst`.
@@ -265,60 +295,25 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   return kAgain;
 }
 
-/// The value that a side-effect-free or float opcode gives.
-template <Opcode op>
-[[gnu::always_inline]] inline std::uint64_t value_of(const Inst* inst, std::uint64_t* base,
-                                                     RoundingMode host_rounding, bool early_tininess) {
-  constexpr Form form = ir::op_info(op).form;
-  constexpr bool has_a = form != Form::c64 && form != Form::d;
-  constexpr bool has_b = form == Form::rr || form == Form::rrx || form == Form::rrr;
-  if constexpr (ir::semantics::is_float_arithmetic(op)) {
-    return eval_host_float<op>(inst, base, host_rounding, early_tininess);
-  } else if constexpr (op == Opcode::const64) {
-    return inst->imm64();
-  } else if constexpr (op == Opcode::get_fflags) {
-    return reinterpret_cast<VcpuFrame*>(base)->cold().float_flags | host_float_flags();
-  } else {
-    const std::uint64_t a = has_a ? base[inst->a.word] : 0;
-    const std::uint64_t b = has_b ? base[inst->b.word]
-                            : form == Form::ri
-                                ? static_cast<std::uint64_t>(static_cast<std::int64_t>(inst->imm))
-                                : 0;
-    if constexpr (ir::semantics::is_float_bits(op)) {
-      return ir::semantics::eval_float_bits<op>(a, b);
-    } else {
-      const std::uint64_t c = form == Form::rrr ? base[inst->c().word] : 0;
-      constexpr bool uses_aux = form == Form::rx || form == Form::rrx;
-      return ir::semantics::eval<op>(a, b, c, uses_aux ? inst->aux() : 0, uses_aux ? inst->aux2() : 0);
-    }
-  }
+/// The last result in front of `inst`, where the loop begins in the middle of a block.
+std::uint64_t last_result_before(const Context& context, const Inst* inst) {
+  const std::int16_t word = last_result(context.current->block->insts(), index_of(context, inst));
+  return word == ir::Value::kNone ? 0 : context.frame->words()[word];
 }
 
-/// Whether the comparison of an exit_* or br_* opcode holds.
-template <Opcode op>
-[[gnu::always_inline]] inline bool condition(const Inst* inst, const std::uint64_t* base) {
-  constexpr Form form = ir::op_info(op).form;
-  const std::uint64_t b = form == Form::xrr || form == Form::brr
-                              ? base[inst->b.word]
-                              : static_cast<std::uint64_t>(static_cast<std::int64_t>(inst->imm));
-  return ir::semantics::holds(ir::semantics::condition_of(op), base[inst->a.word], b);
-}
-
-// The loop. `careful` counts fuel, honours single-block runs and runs copies in the scratch; the other pays
-// for none of it. Entered with `next` at a block's entry, or with `ip` in the middle of context.current.
+// The loop. `careful` executes the block's own IR, counts fuel and honours single-block runs; the other
+// executes prepared code and pays for none of that. Begins at the entry of context.next, or else at
+// context.resume.
 template <bool careful>
-[[gnu::noinline]] ASHLAR_GUEST_RACES Outcome execute(Context& context, CodeBlock* next, const Inst* ip) {
-  std::uint64_t* const base = context.frame->words();
+[[gnu::noinline]] ASHLAR_GUEST_RACES Outcome execute(Context& context) {
   VcpuFrame& frame = *context.frame;
-  std::byte* const memory = frame.cold().mem_base;
-  const std::uint64_t limit = frame.hot.mem_limit;
-  const RoundingMode host_rounding = (next != nullptr ? next : context.current)->block->host_rounding();
-  const bool early_tininess = context.early_tininess;
-
-  CodeBlock* block = context.current;
+  CodeBlock* next = std::exchange(context.next, nullptr);
+  const Registers registers{frame.words(), frame.cold().mem_base,
+                            (next != nullptr ? next : context.current)->block->host_rounding(),
+                            context.early_tininess};
+  const Inst* ip = context.resume;
+  std::uint64_t last = next != nullptr ? 0 : last_result_before(context, ip);
   std::uint32_t exit = 0;
-
-#define ASHLAR_COLD() (reinterpret_cast<VcpuFrame*>(base)->cold())
 
 #ifdef ASHLAR_LABELS_AS_VALUES
   static const void* const handlers[] = {
@@ -326,43 +321,76 @@ template <bool careful>
 #include <ashlar/opcodes.inc>
 #undef ASHLAR_OP
       &&do_stop_here,
+#define ASHLAR_ONE(op, source) careful ? nullptr : &&do_##op##_##source,
+#define ASHLAR_TWO(first, source1, second, source2) \
+  careful ? nullptr : &&do_##first##_##source1##_##second##_##source2,
+#include "interp/fused.inc"
+#undef ASHLAR_ONE
+#undef ASHLAR_TWO
   };
 #define ASHLAR_DISPATCH() goto* handlers[static_cast<std::uint16_t>(ip->op)]
 #else
 #define ASHLAR_DISPATCH() goto dispatch
 #endif
-#define ASHLAR_NEXT()  \
-  do {                 \
-    ++ip;              \
-    ASHLAR_DISPATCH(); \
-  } while (false)
+
+// One instruction of a handler. All but a branch or two of it fold away.
+#define ASHLAR_STEP(op, source)                                          \
+  switch (step<Opcode::op, Source::source>(ip, registers, last, exit)) { \
+    case Step::next:                                                     \
+      break;                                                             \
+    case Step::bad_access:                                               \
+      goto bad_access;                                                   \
+    case Step::leave:                                                    \
+      goto take_exit;                                                    \
+    case Step::indirect:                                                 \
+      goto indirect;                                                     \
+    case Step::mode:                                                     \
+      goto change_mode;                                                  \
+    case Step::stop:                                                     \
+      return leave_stop(context, ip);                                    \
+    case Step::helper:                                                   \
+      if (call_helper(context, ip) == kAgain) return kAgain;             \
+      break;                                                             \
+  }                                                                      \
+  ++ip;
 
   if (next != nullptr) goto enter;
   ASHLAR_DISPATCH();
 
 #ifndef ASHLAR_LABELS_AS_VALUES
 dispatch:
-  if (static_cast<std::uint16_t>(ip->op) == kStopHere) goto do_stop_here;
-  switch (ip->op) {
+  switch (static_cast<std::uint16_t>(ip->op)) {
 #define ASHLAR_OP(name, form, dst, src, effects) \
-  case Opcode::name:                             \
+  case static_cast<std::uint16_t>(Opcode::name): \
     goto do_##name;
 #include <ashlar/opcodes.inc>
 #undef ASHLAR_OP
+    case kStopHere:
+      goto do_stop_here;
+#define ASHLAR_ONE(op, source)                                 \
+  case static_cast<std::uint16_t>(FusedOpcode::op##_##source): \
+    goto do_##op##_##source;
+#define ASHLAR_TWO(first, source1, second, source2)                                       \
+  case static_cast<std::uint16_t>(FusedOpcode::first##_##source1##_##second##_##source2): \
+    goto do_##first##_##source1##_##second##_##source2;
+#include "interp/fused.inc"
+#undef ASHLAR_ONE
+#undef ASHLAR_TWO
   }
   __builtin_unreachable();
 #endif
 
 take_exit:
   if constexpr (careful) {
+    const ir::Block& block = *context.current->block;
     const std::size_t index = index_of(context, ip);
-    if (index + 1 != block->block->insts().size()) refund(context, guest_index(*block->block, index) + 1);
+    if (index + 1 != block.insts().size()) refund(context, guest_index(block, index) + 1);
     if (context.state->single_block) {
-      set_next(frame, block->block->exits()[exit].target);
+      set_next(frame, block.exits()[exit].target);
       return Outcome::block_done;
     }
   }
-  next = block->successors[exit].load(std::memory_order_acquire);
+  next = context.current->successors[exit].load(std::memory_order_acquire);
   if (next == nullptr) [[unlikely]]
     return leave_lookup(context, exit);
 
@@ -383,82 +411,39 @@ enter:
       if (frame.hot.fuel < needed) return out_of_fuel(context, next);
       frame.hot.fuel -= needed;
     }
-    context.copy = nullptr;
+    context.plain = next->block->insts().data();
   }
-  block = next;
-  context.current = block;
+  context.current = next;
   ++context.blocks;
-  ip = block->insts;
+  ip = careful ? context.plain : next->insts;
   ASHLAR_DISPATCH();
 
-// A handler for each form. Every line of the table expands to one of these; a form without a macro does not
-// build.
-#define ASHLAR_DO_VALUE(name)                                                           \
-  base[ip->dst.word] = value_of<Opcode::name>(ip, base, host_rounding, early_tininess); \
-  ASHLAR_NEXT();
-#define ASHLAR_DO_ACCESS(name, function)                                            \
-  if (!function<Opcode::name>(base, ip, ASHLAR_COLD(), memory, limit)) [[unlikely]] \
-    goto bad_access;                                                                \
-  ASHLAR_NEXT();
-#define ASHLAR_DO_SIDE_EXIT(name)          \
-  if (condition<Opcode::name>(ip, base)) { \
-    exit = ip->exit();                     \
-    goto take_exit;                        \
-  }                                        \
-  ASHLAR_NEXT();
-#define ASHLAR_DO_BRANCH(name)                                            \
-  exit = condition<Opcode::name>(ip, base) ? ip->exit() : ip->exit_not(); \
-  goto take_exit;
-
-#define ASHLAR_FORM_nop(name) ASHLAR_NEXT();
-#define ASHLAR_FORM_c64(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_d(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_r(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_rr(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_ri(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_rrx(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_rx(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_rrr(name) ASHLAR_DO_VALUE(name)
-#define ASHLAR_FORM_ld(name) ASHLAR_DO_ACCESS(name, load)
-#define ASHLAR_FORM_st(name) ASHLAR_DO_ACCESS(name, store)
-#define ASHLAR_FORM_amo(name) ASHLAR_DO_ACCESS(name, atomic)
-#define ASHLAR_FORM_cas(name) ASHLAR_DO_ACCESS(name, atomic)
-#define ASHLAR_FORM_xrr(name) ASHLAR_DO_SIDE_EXIT(name)
-#define ASHLAR_FORM_xri(name) ASHLAR_DO_SIDE_EXIT(name)
-#define ASHLAR_FORM_brr(name) ASHLAR_DO_BRANCH(name)
-#define ASHLAR_FORM_bri(name) ASHLAR_DO_BRANCH(name)
-// Forms with one opcode each.
-#define ASHLAR_FORM_s(name)                          \
-  static_assert(Opcode::name == Opcode::set_fflags); \
-  std::feclearexcept(kHostFlags);                    \
-  ASHLAR_COLD().float_flags = base[ip->a.word] & 31; \
-  ASHLAR_NEXT();
-#define ASHLAR_FORM_fence(name)                 \
-  static_assert(Opcode::name == Opcode::fence); \
-  fence(ip->aux());                             \
-  ASHLAR_NEXT();
-#define ASHLAR_FORM_help(name)                         \
-  static_assert(Opcode::name == Opcode::call_helper);  \
-  if (call_helper(context, ip) == kAgain) [[unlikely]] \
-    return kAgain;                                     \
-  ASHLAR_NEXT();
-#define ASHLAR_FORM_jmp(name)                  \
-  static_assert(Opcode::name == Opcode::jump); \
-  exit = ip->exit();                           \
-  goto take_exit;
-#define ASHLAR_FORM_ind(name)                      \
-  static_assert(Opcode::name == Opcode::jump_ind); \
-  goto indirect;
-#define ASHLAR_FORM_mode(name)                      \
-  static_assert(Opcode::name == Opcode::jump_mode); \
-  goto change_mode;
-#define ASHLAR_FORM_exit(name)                 \
-  static_assert(Opcode::name == Opcode::stop); \
-  return leave_stop(context, ip);
-
-#define ASHLAR_OP(name, form, dst, src, effects) do_##name : {ASHLAR_FORM_##form(name)}
+#define ASHLAR_OP(name, form, dst, src, effects) \
+  do_##name : {                                  \
+    ASHLAR_STEP(name, m)                         \
+    ASHLAR_DISPATCH();                           \
+  }
 #include <ashlar/opcodes.inc>
 #undef ASHLAR_OP
+
+#define ASHLAR_ONE(op, source) \
+  do_##op##_##source : {       \
+    if constexpr (!careful) {  \
+      ASHLAR_STEP(op, source)  \
+      ASHLAR_DISPATCH();       \
+    }                          \
+  }
+#define ASHLAR_TWO(first, source1, second, source2) \
+  do_##first##_##source1##_##second##_##source2 : { \
+    if constexpr (!careful) {                       \
+      ASHLAR_STEP(first, source1)                   \
+      ASHLAR_STEP(second, source2)                  \
+      ASHLAR_DISPATCH();                            \
+    }                                               \
+  }
+#include "interp/fused.inc"
+#undef ASHLAR_ONE
+#undef ASHLAR_TWO
 
 do_stop_here:
   return stopped_here(context, ip);
@@ -466,29 +451,25 @@ do_stop_here:
 bad_access:
   return bad_address(context, ip);
 
-indirect : {
-  const std::uint64_t addr =
-      base[ip->a.word] + static_cast<std::uint64_t>(static_cast<std::int64_t>(ip->imm));
+indirect:
   if constexpr (careful) {
     if (context.state->single_block) {
-      leave_indirect(context, addr);
+      leave_indirect(context, last);
       return Outcome::block_done;
     }
   }
   if (JumpTable* const table = context.state->jump_table) {
-    const JumpTable::Entry& entry = table->entries[JumpTable::index(addr)];
+    const JumpTable::Entry& entry = table->entries[JumpTable::index(last)];
     next = entry.block;
-    if (entry.addr == addr && next != nullptr) [[likely]]
+    if (entry.addr == last && next != nullptr) [[likely]]
       goto enter;
   }
-  return leave_indirect(context, addr);
-}
+  return leave_indirect(context, last);
 
-change_mode : {
+change_mode:
   context.state->from = nullptr;
-  set_next(frame, {{base[ip->a.word]}, base[ip->b.word]});
+  set_next(frame, {{registers.base[ip->a.word]}, registers.base[ip->b.word]});
   return careful && context.state->single_block ? Outcome::block_done : Outcome::lookup;
-}
 }
 
 mem::HostRange window_of(const FlatMemory* memory) {
@@ -501,10 +482,8 @@ mem::HostRange window_of(const FlatMemory* memory) {
 /// Runs the loop until it has something to say.
 [[gnu::noinline]] void drive(Context& context) {
   while (context.outcome == kAgain) {
-    const bool careful = context.state->count_fuel || context.state->single_block || context.copy != nullptr;
-    CodeBlock* const next = std::exchange(context.next, nullptr);
-    context.outcome = careful ? execute<true>(context, next, context.resume)
-                              : execute<false>(context, next, context.resume);
+    const bool careful = context.state->count_fuel || context.state->single_block || context.plain != nullptr;
+    context.outcome = careful ? execute<true>(context) : execute<false>(context);
   }
 }
 
@@ -522,6 +501,8 @@ Outcome run(VcpuFrame& frame, RunState& state) noexcept {
   static const bool early_tininess = softfloat::host_detects_tininess_before_rounding();
   context.early_tininess = early_tininess;
   state.from = nullptr;
+  if (state.start_inst != 0) [[unlikely]]
+    start_inside(context);
   if (sigsetjmp(guard.env(), 0) != 0) context.outcome = host_fault(context);
   guard.arm();
   drive(context);

@@ -59,6 +59,9 @@ struct RunState {
   std::span<const Helper> helpers;
   bool count_fuel = false;  ///< stop exactly when frame fuel reaches 0, in the middle of a block if need be
   bool single_block = false;
+  /// Go on with this instruction of `first` instead of entering it: emitted code has done what lies before
+  /// and charged the block's fuel less what restore_frame refunded.
+  std::uint32_t start_inst = 0;
   /// Window of flat memory; null memory: every access faults.
   FlatMemory* memory = nullptr;
   // out

@@ -63,42 +63,33 @@ constexpr unsigned access_width(Opcode op) {
   asm volatile("" ::: "memory");
 }
 
+/// `addr` is the whole address. `value` gets what `dst` is to get.
 template <Opcode op>
-[[gnu::always_inline]] inline bool load(std::uint64_t* base, const Inst* inst, VcpuCold& cold,
-                                        std::byte* memory, std::uint64_t limit) {
+[[gnu::always_inline]] inline bool load(std::uint64_t addr, std::uint64_t& value, const Inst* inst,
+                                        VcpuCold& cold, std::byte* memory, std::uint64_t limit) {
   using enum Opcode;
-  const std::uint64_t addr =
-      base[inst->a.word] + static_cast<std::uint64_t>(static_cast<std::int64_t>(inst->imm));
   if (addr > limit) [[unlikely]]
     return false;
   about_to_access(cold, inst);
-  using Word = std::conditional_t<
-      op == ld8u, std::uint8_t,
-      std::conditional_t<
-          op == ld8s, std::int8_t,
-          std::conditional_t<
-              op == ld16u, std::uint16_t,
-              std::conditional_t<
-                  op == ld16s, std::int16_t,
-                  std::conditional_t<op == ld32u || op == fld32, std::uint32_t,
-                                     std::conditional_t<op == ld32s, std::int32_t, std::uint64_t>>>>>>;
-  static_assert(sizeof(Word) == access_width(op));
-  Word value;
-  std::memcpy(&value, memory + addr, sizeof value);
-  if constexpr (op == fld32) {
-    base[inst->dst.word] = ir::semantics::box32(value);
-  } else {
-    base[inst->dst.word] = static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
-  }
+  const auto read = [&](auto word) {
+    static_assert(sizeof word == access_width(op));
+    std::memcpy(&word, memory + addr, sizeof word);
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(word));
+  };
+  if constexpr (op == ld8u) value = read(std::uint8_t{});
+  if constexpr (op == ld8s) value = read(std::int8_t{});
+  if constexpr (op == ld16u) value = read(std::uint16_t{});
+  if constexpr (op == ld16s) value = read(std::int16_t{});
+  if constexpr (op == ld32u) value = read(std::uint32_t{});
+  if constexpr (op == ld32s) value = read(std::int32_t{});
+  if constexpr (op == ld64 || op == fld64) value = read(std::uint64_t{});
+  if constexpr (op == fld32) value = ir::semantics::box32(static_cast<std::uint32_t>(read(std::uint32_t{})));
   return true;
 }
 
 template <Opcode op>
-[[gnu::always_inline]] inline bool store(std::uint64_t* base, const Inst* inst, VcpuCold& cold,
-                                         std::byte* memory, std::uint64_t limit) {
-  const std::uint64_t addr =
-      base[inst->a.word] + static_cast<std::uint64_t>(static_cast<std::int64_t>(inst->imm));
-  const std::uint64_t value = base[inst->b.word];
+[[gnu::always_inline]] inline bool store(std::uint64_t addr, std::uint64_t value, const Inst* inst,
+                                         VcpuCold& cold, std::byte* memory, std::uint64_t limit) {
   if (addr > limit) [[unlikely]]
     return false;
   about_to_access(cold, inst);
@@ -112,31 +103,30 @@ constexpr std::uint64_t extended(Word value) {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::make_signed_t<Word>>(value)));
 }
 
-/// Forms amo and cas. All orders are taken as sequentially consistent: stronger than asked, and no dearer
-/// where it matters. False also for a misaligned address.
+/// Forms amo and cas; `operand` is b (0 if it has none), a cas finds c in `base`. All orders are taken as
+/// sequentially consistent: stronger than asked, and no dearer where it matters. False also for a misaligned
+/// address.
 template <Opcode op>
-[[gnu::always_inline]] inline bool atomic(std::uint64_t* base, const Inst* inst, VcpuCold& cold,
-                                          std::byte* memory, std::uint64_t limit) {
+[[gnu::always_inline]] inline bool atomic(std::uint64_t addr, std::uint64_t operand,
+                                          const std::uint64_t* base, std::uint64_t& result, const Inst* inst,
+                                          VcpuCold& cold, std::byte* memory, std::uint64_t limit) {
   using enum Opcode;
   constexpr unsigned width = access_width(op);
   using Word = std::conditional_t<width == 4, std::uint32_t, std::uint64_t>;
-  const std::uint64_t addr = base[inst->a.word];
   if (addr > limit || addr % width != 0) [[unlikely]]
     return false;
   Word* const word = reinterpret_cast<Word*>(memory + addr);
   about_to_access(cold, inst);
-  std::uint64_t result;
   if constexpr (op == lr32 || op == lr64) {
     result = extended(mem::load_reserved(cold, word, addr));
   } else if constexpr (op == sc32 || op == sc64) {
-    result = mem::store_conditional(cold, word, addr, static_cast<Word>(base[inst->b.word])) ? 0 : 1;
+    result = mem::store_conditional(cold, word, addr, static_cast<Word>(operand)) ? 0 : 1;
   } else if constexpr (op == cas32 || op == cas64) {
-    auto expected = static_cast<Word>(base[inst->b.word]);
+    auto expected = static_cast<Word>(operand);
     __atomic_compare_exchange_n(word, &expected, static_cast<Word>(base[inst->c().word]), false,
                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     result = extended(expected);
   } else {
-    const std::uint64_t operand = base[inst->b.word];
     const auto value = static_cast<Word>(operand);
     if constexpr (op == swap32 || op == swap64) {
       result = extended(__atomic_exchange_n(word, value, __ATOMIC_SEQ_CST));
@@ -158,7 +148,6 @@ template <Opcode op>
     }
   }
   asm volatile("" ::: "memory");
-  base[inst->dst.word] = result;
   return true;
 }
 

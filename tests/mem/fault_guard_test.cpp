@@ -34,6 +34,7 @@ int in_child(Body body) {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    alarm(20);  // a child that loops is a failure, not a hang
     body();
     _exit(99);
   }
