@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""The ashlar command as its users meet it: every mistake gives one sentence on stderr and exit status 2, help and version
+are on stdout, options end where the program begins.
+
+Usage: command_test.py ASHLAR
+"""
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+failures = 0
+
+
+def run(*args, **kwargs):
+    return subprocess.run([ASHLAR, *args], capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def check(condition, what):
+    global failures
+    if not condition:
+        failures += 1
+        print('FAIL', what)
+
+
+def mistake(args, *words):
+    done = run(*args)
+    what = f'{args}: status {done.returncode}, stdout {done.stdout!r}, stderr {done.stderr!r}'
+    check(done.returncode == 2 and done.stdout == '', what)
+    lines = done.stderr.splitlines()
+    check(len(lines) == 1 and lines[0].startswith('ashlar: '), 'one sentence: ' + what)
+    for word in words:
+        check(word in done.stderr, f'{word!r} in ' + what)
+
+
+def small_program(code):
+    """A static RISC-V ELF file of one segment, from its instructions."""
+    text = struct.pack(f'<{len(code)}I', *code)
+    header = b'\x7fELF\x02\x01\x01' + bytes(9) + struct.pack('<HHIQQQIHHHHHH', 2, 243, 1, 0x10078, 64, 0, 5, 64, 56, 1, 64, 0, 0)
+    segment = struct.pack('<IIQQQQQQ', 1, 5, 0, 0x10000, 0x10000, 120 + len(text), 120 + len(text), 4096)
+    return header + segment + text
+
+
+ASHLAR = os.path.abspath(sys.argv[1])
+with tempfile.TemporaryDirectory() as directory:
+    def file(name, content):
+        path = os.path.join(directory, name)
+        with open(path, 'wb') as f:
+            f.write(content)
+        return path
+
+    # The program exits with its number of arguments: ld a0, 0(sp); li a7, 94; ecall.
+    argc = file('argc', small_program([0x00013503, 0x05e00893, 0x00000073]))
+    endless = file('endless', small_program([0x0000006f]))
+    text = file('text', b'just text\n')
+    host = os.path.realpath('/bin/sh')
+
+    mistake(['run'], 'needs a program')
+    mistake(['run', '/nonexistent/program'], "can't open '/nonexistent/program'")
+    mistake(['run', directory], 'not a regular file')
+    mistake(['run', text], 'is not an ELF file')
+    mistake(['run', host], 'not for RISC-V')
+    mistake(['run', file('short', small_program([0x73])[:100])], 'truncated')
+    mistake(['run', file('empty', b'')], 'is not an ELF file')
+    for size in ('0', 'x', '12Q', '-1', '99999999999999999999', '1000', '20000000T', ''):
+        mistake(['run', '--memory', size, argc])
+    mistake(['run', '--memory', '64K', argc])
+    mistake(['run', '--dir', os.path.join(directory, 'none'), argc], "can't grant")
+    mistake(['run', '--dir', 'guest=' + directory, argc], 'absolute')
+    mistake(['run', '--dir', '/a=' + directory, '--dir', '/a=' + directory, argc], 'twice')
+    mistake(['run', '--env', '=x', argc], '--env')
+    mistake(['run', '--env', 'SURELY_NOT_SET_ANYWHERE', argc], 'no such variable')
+    mistake(['run', '--engine', 'quantum', argc], "'quantum' is not an engine")
+    mistake(['run', '--stats=xml', argc], 'table or json')
+    mistake(['run', '--fuel', 'much', argc], '--fuel')
+    mistake(['run', '--bogus', argc], '--bogus')
+    mistake(['run', '--memory'])
+    mistake([argc], 'is not a command')
+    mistake(['dump'])
+    mistake(['dump', text], 'is not an ELF file')
+    mistake(['dump', argc, '--at', 'nothing_of_that_name'], 'has no symbol')
+    mistake(['dump', argc, '--at', '0xfffffffffffffff0'], 'no executable code')
+    mistake(['dump', argc, '--host', 'z80'], '--host')
+
+    for args in ([], ['--help'], ['run', '--help'], ['dump', '--help']):
+        done = run(*args)
+        check(done.returncode == 0 and 'xamples:' in done.stdout and done.stderr == '', f'help by {args}')
+    check(run('--version').stdout.startswith('ashlar '), '--version')
+
+    check(run('run', argc).returncode == 1, 'one argument: its own name')
+    check(run('run', argc, 'a', 'b').returncode == 3, 'two more')
+    check(run('run', '--', argc, 'a').returncode == 2, 'behind --')
+    check(run('run', '--memory', '64M', argc, '--memory', '--', '-x', '--help').returncode == 5, "the program's own options")
+    check(run('run', '--memory=64M', '--dir', directory, '--env', 'A=b', argc).returncode == 1, 'options of all shapes')
+
+    done = run('run', '--fuel', '1000', endless)
+    check(done.returncode == 124 and 'fuel is spent at pc 0x10078' in done.stderr, f'fuel: {done}')
+    done = run('run', '--stats', argc)
+    check(done.returncode == 1 and 'syscalls' in done.stderr and done.stdout == '', f'stats: {done}')
+    done = run('run', '--stats=json', argc)
+    check(done.returncode == 1 and done.stderr.startswith('{') and '"syscalls": 1' in done.stderr.replace(':1', ': 1'), f'stats as JSON: {done}')
+    done = run('dump', argc)
+    check(done.returncode == 0 and 'ld\ta0,0(sp)' in done.stdout.replace(' ', '').replace('lda0', 'ld\ta0') and 'optimised IR' in done.stdout,
+          f'dump: {done}')
+    done = run('run', file('death', small_program([0])))
+    check(done.returncode == 132 and done.stderr == 'ashlar: program terminated by signal 4 (Illegal instruction): instruction 0x0 at pc 0x10078\n',
+          f'death: {done}')
+
+print('ok' if failures == 0 else f'{failures} failed')
+sys.exit(failures != 0)
