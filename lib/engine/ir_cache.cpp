@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "interp/prepare.hpp"
+
 namespace ashlar::engine {
 
 using interp::CodeBlock;
@@ -15,9 +17,11 @@ IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest) {
   const std::size_t nodes = block->guest_ranges().empty() ? 1 : cache::page_node_count(block->guest_ranges());
   using Node = cache::PageNode<IrBlock>;
   static_assert(sizeof(IrBlock) % alignof(Link) == 0 && sizeof(Link) % alignof(Node) == 0 &&
-                sizeof(Node) % alignof(std::atomic<CodeBlock*>) == 0);
-  const std::size_t bytes =
-      sizeof(IrBlock) + exits * sizeof(Link) + nodes * sizeof(Node) + exits * sizeof(std::atomic<CodeBlock*>);
+                sizeof(Node) % alignof(std::atomic<CodeBlock*>) == 0 &&
+                sizeof(std::atomic<CodeBlock*>) % alignof(ir::Inst) == 0);
+  const std::size_t insts = block->insts().size();
+  const std::size_t bytes = sizeof(IrBlock) + exits * sizeof(Link) + nodes * sizeof(Node) +
+                            exits * sizeof(std::atomic<CodeBlock*>) + insts * sizeof(ir::Inst);
   auto* at = static_cast<std::byte*>(::operator new(bytes));
   auto* made = new (at) IrBlock;
   at += sizeof(IrBlock);
@@ -29,10 +33,14 @@ IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest) {
   at += nodes * sizeof(Node);
   made->successors = reinterpret_cast<std::atomic<CodeBlock*>*>(at);
   std::uninitialized_value_construct_n(made->successors, exits);
+  at += exits * sizeof(std::atomic<CodeBlock*>);
+  auto* const prepared = reinterpret_cast<ir::Inst*>(at);
+  std::uninitialized_value_construct_n(prepared, insts);
+  interp::prepare(block->insts(), {prepared, insts});
+  made->insts = prepared;
   made->page_node_count_ = nodes;
   made->own_range_ = own;
   made->digest_ = digest;
-  made->insts = block->insts().data();
   made->block = block.get();
   made->owned_ = std::move(block);
   return made;
