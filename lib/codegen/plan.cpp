@@ -38,7 +38,10 @@ void Plan::find_next_uses(const ir::Block& block) {
     const Inst& inst = insts[n];
     const ir::OpInfo& op = ir::info(inst.op);
     InstPlan& plan = insts_[n];
-    if (op.dst == ir::ValueClass::F || op.src == ir::ValueClass::F || op.src == ir::ValueClass::M) uses_float_ = true;
+    if (op.dst == ir::ValueClass::F || op.src == ir::ValueClass::F || op.src == ir::ValueClass::M ||
+        (op.effects & ir::kFloatFlags) != 0) {
+      uses_float_ = true;
+    }
     if (op.effects & (ir::kMayFault | ir::kMayExit | ir::kState)) overwritten.fill(0);
     if (!inst.dst.is_none()) {
       const int w = WordIndex::of(inst.dst);

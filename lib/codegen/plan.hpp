@@ -39,7 +39,7 @@ class Plan {
   const InstPlan& operator[](std::size_t inst) const { return insts_[inst]; }
   /// Index of the first boundary that does not lie before instruction `inst` ends; see Block::boundary_of.
   std::uint32_t guest_inst_of(std::size_t inst) const { return guest_inst_[inst]; }
-  /// First and last instruction that touch float values; none: first > last.
+  /// Whether the block needs the float unit in the guest's state.
   bool uses_float() const { return uses_float_; }
 
  private:

@@ -213,14 +213,15 @@ class RegisterCache {
     pending_ = 0;
   }
 
-  /// Appends what an exit here has to store: dirty slots, and temporaries where the block will be gone on with elsewhere.
-  void collect_write_backs(std::vector<WriteBack>& out, bool temps = false) const {
+  /// Appends what an exit here has to store: dirty slots; `inside`: also temporaries and values that do not outlive the block, because
+  /// another engine will go on with the block in the middle.
+  void collect_write_backs(std::vector<WriteBack>& out, bool inside = false) const {
     std::uint64_t set = dirty_;
     while (set != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;
       const Entry& e = entries_[r.id];
-      if (e.value.is_temp() ? temps : !e.dead)
+      if (inside || (e.value.is_slot() && !e.dead))
         out.push_back({e.value.word, static_cast<std::uint8_t>(r.number()), r.is_float()});
     }
   }

@@ -19,7 +19,8 @@ using test::NativeMachine;
 
 std::string describe(const BlockEnd& end) {
   return "outcome " + std::to_string(static_cast<int>(end.outcome)) + " reason " +
-         std::to_string(static_cast<int>(end.stop_reason)) + " detail " + std::to_string(end.detail);
+         std::to_string(static_cast<int>(end.stop_reason)) + " detail " + std::to_string(end.detail) +
+         (end.used_interpreter ? " handed over at instruction " + std::to_string(end.stopped_at) : "");
 }
 
 /// Repetitions, more of them when asked for from outside: ASHLAR_FUZZ_BLOCKS.
@@ -49,6 +50,7 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, const c
       test::copy_state(native, interpreted);
       for (Vcpu* v : {&interpreted, &native}) {
         v->frame().hot.attention.store(0);
+        v->clear_reservation();  // versions belong to the memory that was read
         v->frame().hot.fuel = 1000;
         v->set_pc(block->key().addr);
         v->set_mode(block->key().mode);
@@ -58,12 +60,12 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, const c
       std::string diff = test::difference(interpreted, native);
       // Emitted code may notice a helper's wish to leave where the interpreter goes on to the block's end, and the other way round.
       if (wanted.outcome != got.outcome || (wanted.outcome == interp::Outcome::stop && (wanted.stop_reason != got.stop_reason || wanted.detail != got.detail)))
-        diff += "interpreter: " + describe(wanted) + ", native: " + describe(got) + "\n";
+        diff += "ends differ\n";
       if (options.count_fuel && interpreted.frame().hot.fuel != native.frame().hot.fuel)
         diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " + std::to_string(native.frame().hot.fuel) + "\n";
       if (!diff.empty()) {
         const auto listing = machine.compiler().listing(*block, options);
-        FAIL("seed ", seed, " block ", i, " repeat ", repeat, "\n", diff, ir::print(*block, &test::test_layout()),
+        FAIL("seed ", seed, " block ", i, " repeat ", repeat, "\n", diff, "interpreter: ", describe(wanted), ", native: ", describe(got), "\n", ir::print(*block, &test::test_layout()),
              listing ? listing.value() : listing.error().message);
       }
     }

@@ -178,6 +178,7 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
     // The interpreter is the judge of faults, too: it meets the same one.
     end = interpret(vcpu, block, helpers_, options.count_fuel, fault->inst);
     end.used_interpreter = true;
+    end.stopped_at = fault->inst;
     return end;
   }
   if (site != nullptr) {

@@ -17,7 +17,8 @@ struct BlockEnd {
   interp::Outcome outcome{};  ///< block_done, stop, fault, fuel or attention; pc and mode are in the frame
   ir::StopReason stop_reason{};
   std::int32_t detail = 0;
-  bool used_interpreter = false;  ///< a failed check handed the rest of the block over
+  bool used_interpreter = false;  ///< a failed check or a fault handed the rest of the block over
+  std::uint32_t stopped_at = 0;   ///< at this IR instruction
 };
 
 class NativeMachine {

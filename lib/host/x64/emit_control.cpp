@@ -89,13 +89,13 @@ bool Emitter::is_backward(const ir::Exit& exit) const {
   return helper_ran_ || exit.target.addr.value <= block_->key().addr.value;
 }
 
-Emitter::ExitState Emitter::exit_state() {
+Emitter::ExitState Emitter::exit_state(std::uint32_t done) {
   ExitState state;
   state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
   cache_.collect_write_backs(out_->write_backs);
   state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
   state.pending = pending_list();
-  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - plan_->guest_inst_of(index_) - 1 : 0;
+  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
   return state;
 }
 
@@ -111,7 +111,7 @@ void Emitter::restore_for_exit(const ExitState& state) {
 void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& exit = block_->exits()[inst.exit()];
   const x86::CondCode cc = compare(inst, cond, immediate);
-  ExitState state = exit_state();
+  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
   const std::size_t site = new_site(exit, ExitKind::direct);
   const bool check = options_.linked && is_backward(exit);
   if (!state.needed() && !check) {
@@ -245,8 +245,12 @@ void Emitter::emit_jump_mode(const Inst& inst) {
 
 void Emitter::emit_stop(const Inst& inst) {
   leave_inline();
+  const auto reason = static_cast<ir::StopReason>(inst.aux());
+  // These two stop in front of their guest instruction, which therefore has not been executed.
+  if (options_.count_fuel && (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
+    as_.add(frame_mem(offsetof(VcpuHot, fuel)), Imm(1));
   const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::stop);
-  sites_[site].site.stop_reason = static_cast<ir::StopReason>(inst.aux());
+  sites_[site].site.stop_reason = reason;
   sites_[site].site.detail = inst.imm;
   emit_stub(sites_[site]);
 }
@@ -293,7 +297,7 @@ void Emitter::helper_exit_check(GuestAddr resume) {
   const asmjit::Label label = as_.newLabel();
   as_.test(frame_mem(offsetof(VcpuHot, attention), 4), Imm(kAttendExit));
   as_.jnz(label);
-  ExitState state = exit_state();
+  ExitState state = exit_state(plan_->guest_inst_of(index_));
   const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, ExitKind::attention);
   cold(label, [this, state = std::move(state), site] {
     restore_for_exit(state);

@@ -22,7 +22,7 @@ void Emitter::start(const ir::Block& block, const codegen::Plan& plan, const cod
   cold_.clear();
   checks_.clear();
   float_table_used_ = false;
-  helper_ran_ = false;
+  helper_ran_ = at_boundary_ = false;
   std::uint64_t cacheable = all_cacheable();
   for (const codegen::Resident& r : residents) cacheable &= ~r.reg.mask();
   cache_.begin(cacheable, residents);
@@ -48,11 +48,16 @@ void Emitter::begin_block() {
 }
 
 void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
-  if (helper_ran_) helper_exit_check(boundary.pc);
+  boundary_pc_ = boundary.pc;
+  at_boundary_ = true;
   out_->code_map.push_back({static_cast<std::uint32_t>(as_.offset()), boundary.pc});
 }
 
-void Emitter::begin_instruction(std::size_t index) { index_ = index; }
+void Emitter::begin_instruction(std::size_t index) {
+  index_ = index;
+  if (helper_ran_ && at_boundary_) helper_exit_check(boundary_pc_);
+  at_boundary_ = false;
+}
 
 void Emitter::end_block() {
   // Cold pieces may add stubs and more cold pieces.
@@ -254,7 +259,9 @@ codegen::FaultSite Emitter::fault_site(const FaultPoint& point, std::uint32_t of
   site.write_back_count = point.write_back_count;
   site.pending_nan64 = point.pending64;
   site.pending_nan32 = point.pending32;
-  site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - plan_->guest_inst_of(index_) : 0;
+  // Who goes on at the first instruction enters the block anew.
+  const std::uint32_t done = index_ == 0 ? 0 : plan_->guest_inst_of(index_);
+  site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
   return site;
 }
 

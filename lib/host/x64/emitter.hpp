@@ -113,7 +113,8 @@ class Emitter {
     std::uint32_t fuel_refund;
     bool needed() const { return write_back_count != 0 || !pending.empty() || fuel_refund != 0; }
   };
-  ExitState exit_state();
+  /// `done`: guest instructions completed when it is taken.
+  ExitState exit_state(std::uint32_t done);
   void restore_for_exit(const ExitState& state);
   void helper_exit_check(GuestAddr resume);
   void exit_if(const Inst& inst, Condition cond, bool immediate);
@@ -220,6 +221,8 @@ class Emitter {
   std::vector<CheckStub> checks_;
   std::uint32_t compare_at_ = 0;
   bool helper_ran_ = false;        ///< a helper may have set kAttendExit since the last check
+  bool at_boundary_ = false;       ///< the next instruction begins the guest instruction at boundary_pc_
+  GuestAddr boundary_pc_;
   asmjit::Label float_table_;
   bool float_table_used_ = false;
 
