@@ -91,7 +91,8 @@ void BlockBuilder::assign(const ir::Block::Parts& parts) {
   exits_.assign(parts.exits.begin(), parts.exits.end());
   boundaries_.assign(parts.boundaries.begin(), parts.boundaries.end());
   ranges_.clear();
-  for (const GuestRange& range : parts.ranges) covers(range);  // who composes parts need not look for overlaps
+  for (const GuestRange& range : parts.ranges)
+    covers(range);  // who composes parts need not look for overlaps
 }
 
 ir::Block::Parts BlockBuilder::parts() const noexcept {

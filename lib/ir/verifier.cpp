@@ -98,14 +98,15 @@ class Verifier {
     const auto all = parts_.boundaries;
     if (all.size() > kMaxInsts) return fail("there are more than 4096 boundaries");
     for (std::size_t i = 0; i < all.size(); ++i) {
-      const std::string name = "boundary " + std::to_string(i) + " (" + hex(all[i].pc.value) + ")";
-      if (i == 0 && all[i].first_inst != 0) return fail(name + " is the first and must be at instruction 0");
+      const auto name = [&] { return "boundary " + std::to_string(i) + " (" + hex(all[i].pc.value) + ")"; };
+      if (i == 0 && all[i].first_inst != 0)
+        return fail(name() + " is the first and must be at instruction 0");
       if (all[i].first_inst >= parts_.insts.size()) {
-        return fail(name + " is at instruction " + std::to_string(all[i].first_inst) +
+        return fail(name() + " is at instruction " + std::to_string(all[i].first_inst) +
                     ", of which there are only " + std::to_string(parts_.insts.size()));
       }
       if (i != 0 && all[i].first_inst < all[i - 1].first_inst) {
-        return fail(name + " is in front of the boundary before it");
+        return fail(name() + " is in front of the boundary before it");
       }
     }
     return true;
@@ -148,14 +149,15 @@ class Verifier {
     return true;
   }
 
+  static std::string operand(const char* which) { return std::string("operand ") + which; }
+
   bool source(Value v, ValueClass cls, const char* which, bool optional) {
     if (!present(v, cls, which, optional)) return false;
     if (v.is_none() || v.is_zero()) return true;
-    const std::string name = std::string("operand ") + which;
-    if (!place(v, name)) return false;
+    if (!place(v, which)) return false;
     if (v.is_temp() && !defined_[v.temp_index()])
-      return fail_inst(name + " is a temporary that nothing has defined");
-    return of_class(v, cls, name);
+      return fail_inst(operand(which) + " is a temporary that nothing has defined");
+    return of_class(v, cls, which);
   }
 
   bool destination(const Inst& inst, const Shape& shape) {
@@ -163,33 +165,33 @@ class Verifier {
     if (!present(v, shape.dst, "dst", shape.optional)) return false;
     if (v.is_none()) return true;
     if (v.is_zero()) return fail_inst("zero cannot be written");
-    if (!place(v, "operand dst")) return false;
+    if (!place(v, "dst")) return false;
     if (v.is_temp() && !defined_[v.temp_index()]) {
       defined_[v.temp_index()] = true;
       is_float_[v.temp_index()] = shape.dst == ValueClass::F;
     }
-    return of_class(v, shape.dst, "operand dst");
+    return of_class(v, shape.dst, "dst");
   }
 
   /// The word is one of the block's values.
-  bool place(Value v, const std::string& name) {
+  bool place(Value v, const char* which) {
     if (v.is_temp()) {
       if (v.temp_index() < parts_.temp_count) return true;
-      return fail_inst(name + " is temporary " + std::to_string(v.temp_index()) +
+      return fail_inst(operand(which) + " is temporary " + std::to_string(v.temp_index()) +
                        ", of which there are only " + std::to_string(parts_.temp_count));
     }
-    if (!v.is_slot()) return fail_inst(name + " is neither a slot nor a temporary nor zero");
+    if (!v.is_slot()) return fail_inst(operand(which) + " is neither a slot nor a temporary nor zero");
     if (v.slot_index() < layout_.slots.size()) return true;
-    return fail_inst(name + " is slot " + std::to_string(v.slot_index()) + ", of which there are only " +
-                     std::to_string(layout_.slots.size()));
+    return fail_inst(operand(which) + " is slot " + std::to_string(v.slot_index()) +
+                     ", of which there are only " + std::to_string(layout_.slots.size()));
   }
 
-  bool of_class(Value v, ValueClass cls, const std::string& name) {
+  bool of_class(Value v, ValueClass cls, const char* which) {
     const bool real = v.is_temp() ? static_cast<bool>(is_float_[v.temp_index()])
                                   : layout_.slots[v.slot_index()].cls == SlotClass::real;
     const ValueClass is = real ? ValueClass::F : ValueClass::I;
     if (is == cls) return true;
-    return fail_inst(name + " is " + class_name(is) + " and must be " + class_name(cls));
+    return fail_inst(operand(which) + " is " + class_name(is) + " and must be " + class_name(cls));
   }
 
   bool immediate(const Inst& inst, const Shape& shape) {
