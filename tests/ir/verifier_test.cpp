@@ -20,7 +20,7 @@ namespace {
 
 const Value x0 = Value::slot(integer_slot(0)), x1 = Value::slot(integer_slot(1));
 const Value f0 = Value::slot(real_slot(0)), f1 = Value::slot(real_slot(1));
-const Value t0 = Value::temp(0), t1 = Value::temp(1);
+const Value t0 = Value::temp(0);
 
 /// A block that can be broken anywhere: parts that own what they refer to.
 struct Draft {
