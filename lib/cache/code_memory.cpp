@@ -101,7 +101,6 @@ Result<void> CodeMemory::map(CodeMemoryKind kind) {
     chunk_count_ = 0;
     return {};
   }
-  committed_ = std::make_unique<std::atomic<bool>[]>(chunk_count_);
   const std::size_t size = head_size_ + chunk_count_ * chunk_size_;
   const auto reserve = [size] {
     return mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -109,6 +108,7 @@ Result<void> CodeMemory::map(CodeMemoryKind kind) {
   void* const executable = reserve();
   if (executable == MAP_FAILED) return Error{ErrorCode::not_supported, refused("address space for code")};
   base_ = static_cast<const std::byte*>(executable);
+  committed_ = std::make_unique<std::atomic<bool>[]>(chunk_count_);
 
   if (kind == CodeMemoryKind::toggled) {
     writable_ = static_cast<std::byte*>(executable);
@@ -251,8 +251,11 @@ CodeWrite::CodeWrite(CodeMemory& memory, const std::byte* begin, std::size_t siz
     : memory_(memory), begin_(begin), size_(size) {
   if (memory.kind_ != CodeMemoryKind::toggled) return;
   memory.write_mutex_.lock();
-  const auto first = reinterpret_cast<std::uintptr_t>(begin) & ~(memory.page_size_ - 1);
-  const auto last = round_up(reinterpret_cast<std::uintptr_t>(begin) + size, memory.page_size_);
+  // By offsets: pages that are larger than the host's need not be aligned to their size.
+  const auto base = reinterpret_cast<std::uintptr_t>(memory.base_);
+  const auto offset = static_cast<std::size_t>(begin - memory.base_);
+  const std::uintptr_t first = base + offset / memory.page_size_ * memory.page_size_;
+  const std::uintptr_t last = base + round_up(offset + size, memory.page_size_);
   // Both words change while nobody is kept waiting: the range between them is empty until the second is
   // stored.
   memory.writing_begin_.store(first, std::memory_order_seq_cst);

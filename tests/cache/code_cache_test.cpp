@@ -196,7 +196,7 @@ TEST_CASE("code that is not linked names exits by index: no address is a site of
 
 TEST_CASE("links are made and undone in the code, in both kinds of memory") {
   for (const CodeMemoryKind kind : kRealKinds) {
-    CAPTURE(to_string(kind));
+    CAPTURE(std::string(to_string(kind)));
     Fixture f(kind);
     Translation* const a = f.add(fake_code(key(1), {key(2), key(1)}));
     Translation* const b = f.add(fake_code(key(2), {key(1)}, 0, {{{0x8000}, 4}}));
@@ -386,7 +386,7 @@ TEST_CASE("an empty batch, a piece that is too large, a cache without memory") {
 
 TEST_CASE("eviction makes room chunk by chunk, the untouched first, and no link leads into what is gone") {
   for (const CodeMemoryKind kind : kRealKinds) {
-    CAPTURE(to_string(kind));
+    CAPTURE(std::string(to_string(kind)));
     Fixture f(kind, 64 << 10);  // four chunks of 16 KiB, about sixteen blocks in each
     Translation* const hot = f.add(fake_code(key(0), {key(1), key(2)}, 120));
     std::uint64_t evicted = 0;

@@ -60,6 +60,7 @@ class World {
   EpochDomain& domain() { return domain_; }
   LiveStats& stats() { return stats_; }
   Failures& failures() { return failures_; }
+  std::uint64_t steps() const { return steps_; }
   std::uint64_t hops() const { return hops_; }
   std::uint64_t compiled() const { return compiled_; }
 
@@ -94,11 +95,12 @@ class World {
     drop([&](const CacheLock& lock, CodeCache::Removed& removed) { cache_.evict(lock, removed); });
   }
 
-  void run_vcpu(std::size_t index, std::uint64_t seed, unsigned steps) {
+  void run_vcpu(std::size_t index, std::uint64_t seed, const std::atomic<bool>& stop) {
     Vcpu& vcpu = vcpus_[index];
     Rng rng(seed);
     domain_.enter(vcpu.participant);
-    for (unsigned step = 0; step < steps; ++step) {
+    while (!stop.load(std::memory_order_relaxed)) {
+      steps_.fetch_add(1, std::memory_order_relaxed);
       if (vcpu.attention.load(std::memory_order_relaxed)) attend(vcpu);
       if (rng.percent(2)) {  // a system call
         domain_.leave(vcpu.participant);
@@ -218,38 +220,37 @@ class World {
   /// How often the code of a key has changed, and how many of these changes are over.
   std::array<std::atomic<std::uint64_t>, kKeys> changed_{}, done_{};
   std::array<std::atomic<bool>, kKeys * 2> compiling_{};
-  std::atomic<std::uint64_t> hops_{0}, compiled_{0};
+  std::atomic<std::uint64_t> steps_{0}, hops_{0}, compiled_{0};
 };
 
-void stress(CodeMemoryKind kind, std::uint64_t limit, unsigned steps, unsigned flush_percent) {
+/// `rounds` changes of guest code, one every few steps of the vCPUs.
+void stress(CodeMemoryKind kind, std::uint64_t limit, unsigned rounds, unsigned flush_percent) {
   const std::uint64_t seed_used = seed();
   World world(kind, limit);
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&, i] { world.run_vcpu(i, seed_used + i, steps); });
+    threads.emplace_back([&, i] { world.run_vcpu(i, seed_used + i, stop); });
   }
-  std::thread changer([&] {
-    Rng rng(seed_used + 100);
-    while (!stop) {
-      if (rng.percent(flush_percent)) {
-        world.flush();
-      } else {
-        world.invalidate(rng.below(rng.percent(50) ? kKeys / 10 : kKeys));
-      }
-      for (unsigned n = rng.below(20); n > 0; --n) std::this_thread::yield();
+  Rng rng(seed_used + 100);
+  for (unsigned round = 0; round < rounds; ++round) {
+    const std::uint64_t go_on_at = world.steps() + rng.below(60);
+    while (world.steps() < go_on_at) std::this_thread::yield();
+    if (rng.percent(flush_percent)) {
+      world.flush();
+    } else {
+      world.invalidate(rng.below(rng.percent(50) ? kKeys / 10 : kKeys));
     }
-  });
-  for (std::thread& thread : threads) thread.join();
+  }
   stop = true;
-  changer.join();
+  for (std::thread& thread : threads) thread.join();
 
   const Failures& failures = world.failures();
   const StatsSnapshot stats = world.stats().snapshot();
-  MESSAGE(to_string(kind) << ", seed " << seed_used << ": " << world.compiled() << " compiled, "
-                          << stats[Stat::links] << " links, " << world.hops() << " hops through them, "
-                          << stats[Stat::blocks_invalidated] << " removed, " << stats[Stat::evictions]
-                          << " chunks evicted");
+  MESSAGE(std::string(to_string(kind))
+          << ", seed " << seed_used << ": " << world.compiled() << " compiled, " << stats[Stat::links]
+          << " links, " << world.hops() << " hops through them, " << stats[Stat::blocks_invalidated]
+          << " removed, " << stats[Stat::evictions] << " chunks evicted");
   CHECK(failures.bad_code == 0);
   CHECK(failures.wrong_target == 0);
   CHECK(failures.stale == 0);
@@ -270,20 +271,20 @@ void stress(CodeMemoryKind kind, std::uint64_t limit, unsigned steps, unsigned f
 }
 
 #if defined(__SANITIZE_THREAD__)
-constexpr unsigned kSteps = 6000;
+constexpr unsigned kRounds = 600;
 #else
-constexpr unsigned kSteps = 30000;
+constexpr unsigned kRounds = 3000;
 #endif
 
 TEST_CASE("dual mapping, invalidations and flushes") {
-  stress(CodeMemoryKind::dual_mapped, 1 << 20, kSteps, 5);
+  stress(CodeMemoryKind::dual_mapped, 1 << 20, kRounds, 5);
 }
 TEST_CASE("dual mapping, so little memory that chunks are evicted all the time") {
-  stress(CodeMemoryKind::dual_mapped, 64 << 10, kSteps, 0);
+  stress(CodeMemoryKind::dual_mapped, 64 << 10, kRounds, 0);
 }
-TEST_CASE("toggled, invalidations and flushes") { stress(CodeMemoryKind::toggled, 1 << 20, kSteps / 3, 5); }
+TEST_CASE("toggled, invalidations and flushes") { stress(CodeMemoryKind::toggled, 1 << 20, kRounds / 2, 5); }
 TEST_CASE("toggled, so little memory that chunks are evicted all the time") {
-  stress(CodeMemoryKind::toggled, 64 << 10, kSteps / 3, 0);
+  stress(CodeMemoryKind::toggled, 64 << 10, kRounds / 2, 0);
 }
 
 }  // namespace
