@@ -66,8 +66,6 @@ CodeCache::Outcome CodeCache::make(std::span<Making> batch, Flavour flavour) {
     {
       CodeWrite write(memory_, reservation.begin(), reservation.size());
       if (!write.ok()) {
-        // The directory forgets the translations before they go.
-        { const CodeSpace::Reservation given_back = std::move(reservation); }
         return give_up(done, Outcome::no_space);
       }
       for (std::size_t i = done; i < done + reservation.count(); ++i) {
@@ -84,8 +82,8 @@ CodeCache::Outcome CodeCache::make(std::span<Making> batch, Flavour flavour) {
       batch[i].made = translation;
     }
     stats_.add(Stat::code_bytes_emitted, bytes);
+    reservation.commit(std::span(pieces).subspan(done, reservation.count()));
     done += reservation.count();
-    reservation.commit();
   }
   return Outcome::made;
 }

@@ -41,6 +41,14 @@ CodeSpace::Reservation::~Reservation() {
   if (space_ != nullptr) space_->give_back(*this);
 }
 
+void CodeSpace::Reservation::commit(std::span<const Piece> pieces) noexcept {
+  CodeSpace& space = *std::exchange(space_, nullptr);
+  std::lock_guard lock(space.mutex_);
+  Chunk& chunk = space.chunks_[chunk_];
+  Entry* entry = entry_at(chunk, static_cast<std::uint32_t>(begin_ - space.memory_.chunk_begin(chunk_)));
+  for (const Piece& piece : pieces) entry++->translation.store(piece.translation, std::memory_order_release);
+}
+
 CodeSpace::Reservation CodeSpace::reserve(std::span<Piece> pieces) {
   const auto aligned = [this](std::size_t size) {
     return (std::max<std::size_t>(size, 1) + alignment_ - 1) & ~(alignment_ - 1);
@@ -62,7 +70,7 @@ CodeSpace::Reservation CodeSpace::reserve(std::span<Piece> pieces) {
     const std::size_t size = aligned(piece.size);
     if (size > memory_.chunk_size() - chunk.used) break;
     piece.code = memory_.chunk_begin(open_) + chunk.used;
-    append(chunk, chunk.used, piece.translation);
+    append(chunk, chunk.used);
     chunk.used += static_cast<std::uint32_t>(size);
     ++chunk.holders;
     ++reservation.count_;
@@ -93,7 +101,7 @@ void CodeSpace::close_chunk() noexcept {
   if (chunks_[closing].holders == 0) make_free(closing);
 }
 
-void CodeSpace::append(Chunk& chunk, std::uint32_t begin, Translation* translation) {
+void CodeSpace::append(Chunk& chunk, std::uint32_t begin) {
   const std::uint32_t count = chunk.count.load(std::memory_order_relaxed);
   Directory* directory = chunk.directory.load(std::memory_order_relaxed);
   if (directory == nullptr || count == directory->capacity) {
@@ -109,7 +117,7 @@ void CodeSpace::append(Chunk& chunk, std::uint32_t begin, Translation* translati
     chunk.directory.store(directory, std::memory_order_release);
   }
   directory->entries[count].begin.store(begin, std::memory_order_relaxed);
-  directory->entries[count].translation.store(translation, std::memory_order_relaxed);
+  directory->entries[count].translation.store(nullptr, std::memory_order_relaxed);
   // Who sees the count sees the entry, and a directory that has it.
   chunk.count.store(count + 1, std::memory_order_release);
 }

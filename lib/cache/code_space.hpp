@@ -40,7 +40,7 @@ class CodeSpace {
     const std::byte* code = nullptr;  ///< result
   };
 
-  /// Space for some pieces, side by side, entered in the directory. Given back when it is not committed.
+  /// Space for some pieces, side by side. Given back when it is not committed.
   class Reservation {
    public:
     Reservation(Reservation&& from) noexcept;
@@ -55,8 +55,10 @@ class CodeSpace {
     std::size_t size() const noexcept { return size_; }
     /// Other code has been executed here before: see CodeMemory::synchronise_cores.
     bool recycled() const noexcept { return recycled_; }
-    /// The pieces belong to their translations now, each of which must be released.
-    void commit() noexcept { space_ = nullptr; }
+    /// The pieces, which are those that were reserved, belong to their translations now, each of which must
+    /// be released. From here on `find` finds them, and who finds them sees what was written to translation
+    /// and code before.
+    void commit(std::span<const Piece> pieces) noexcept;
 
    private:
     friend class CodeSpace;
@@ -122,7 +124,7 @@ class CodeSpace {
  private:
   struct Entry {
     std::atomic<std::uint32_t> begin;
-    std::atomic<Translation*> translation;
+    std::atomic<Translation*> translation;  ///< null before the commit and after the release
   };
   /// Grows by making a larger one; those before stay, for who reads them.
   struct Directory {
@@ -140,13 +142,13 @@ class CodeSpace {
     State state = State::free;
     bool recycled = false;
     std::uint32_t used = 0;     ///< bytes
-    std::uint32_t holders = 0;  ///< entries whose translation has not been released
+    std::uint32_t holders = 0;  ///< entries that have not been released or given back
     std::vector<std::unique_ptr<Directory>> directories;
   };
 
   bool open_chunk();
   void close_chunk() noexcept;
-  void append(Chunk& chunk, std::uint32_t begin, Translation* translation);
+  void append(Chunk& chunk, std::uint32_t begin);
   void drop_holder(std::uint32_t chunk) noexcept;
   void make_free(std::uint32_t chunk) noexcept;
   void give_back(const Reservation& reservation) noexcept;

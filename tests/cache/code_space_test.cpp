@@ -32,7 +32,8 @@ TEST_CASE("pieces lie side by side, aligned, and are found by every address in t
   CHECK(pieces[1].code == begin + 32);
   CHECK(pieces[2].code == begin + 64);
   CHECK(pieces[3].code == begin + 128);
-  reservation.commit();
+  CHECK(space.find(begin) == nullptr);
+  reservation.commit(pieces);
   CHECK(space.find(begin) == name(1));
   CHECK(space.find(begin + 32) == name(2));
   CHECK(space.find(begin + 63) == name(2));
@@ -50,12 +51,12 @@ TEST_CASE("what is not committed is given back") {
   CodeSpace space(*memory, 16);
   std::vector<CodeSpace::Piece> kept = {{16, name(1)}}, dropped = {{100, name(2)}, {100, name(3)}};
   auto first = space.reserve(kept);
-  first.commit();
+  first.commit(kept);
   const std::byte* place = nullptr;
   {
     auto second = space.reserve(dropped);
     place = second.begin();
-    CHECK(space.find(place + 112) == name(3));
+    CHECK(second.count() == 2);
   }
   CHECK(space.find(place) == name(1));  // between two: the one before, which says whether it has the address
   auto third = space.reserve(dropped);
@@ -65,7 +66,7 @@ TEST_CASE("what is not committed is given back") {
     auto moved = std::move(third);
     auto fourth = space.reserve(kept);
     CHECK(fourth.begin() > place);
-    fourth.commit();
+    fourth.commit(kept);
   }
   CHECK(space.find(place) == nullptr);
   CHECK(space.find(place + 224) == name(1));
@@ -78,11 +79,11 @@ TEST_CASE("a batch is cut at the end of a chunk; what is larger than one is refu
   std::vector<CodeSpace::Piece> pieces = {{chunk / 2, name(1)}, {chunk / 2, name(2)}, {16, name(3)}};
   auto first = space.reserve(pieces);
   CHECK(first.count() == 2);
-  first.commit();
+  first.commit(std::span(pieces).first(2));
   auto second = space.reserve(std::span(pieces).subspan(2));
   CHECK(second.count() == 1);
   CHECK(second.chunk() != first.chunk());
-  second.commit();
+  second.commit(std::span(pieces).subspan(2));
   std::vector<CodeSpace::Piece> whole = {{chunk, name(4)}}, larger = {{chunk + 1, name(5)}};
   auto third = space.reserve(whole);
   CHECK(third.status() == Status::reserved);
@@ -99,7 +100,7 @@ TEST_CASE("space ends, the coldest chunk is named, and comes back once it is emp
     std::vector<CodeSpace::Piece> piece = {{memory->chunk_size() / 4, name(9)}};
     auto reservation = space.reserve(piece);
     if (reservation.status() != Status::reserved) return false;
-    reservation.commit();
+    reservation.commit(piece);
     space.add_live(reservation.chunk());
     in[reservation.chunk()].push_back(piece[0].code);
     return true;
@@ -163,7 +164,7 @@ TEST_CASE("random placements are found until they are released") {
         for (std::size_t i = 0; i < reservation.count(); ++i) {
           placed.push_back({pieces[i].code, pieces[i].size, reservation.chunk(), pieces[i].translation});
         }
-        reservation.commit();
+        reservation.commit(std::span(pieces).first(reservation.count()));
       }
     } else if (!placed.empty()) {
       // Mostly old ones, so that chunks become empty.
