@@ -54,6 +54,9 @@ using ir::Opcode;
 
 /// What the loop and its cold paths share. Lives in `run`, outside the frames that a fault's jump cuts off.
 struct Context {
+  // A constructor, because compilers clear an aggregate with the slowest of instructions.
+  Context(VcpuFrame& f, RunState& s, mem::FaultGuard& g) noexcept : frame(&f), state(&s), guard(&g) {}
+
   VcpuFrame* frame;
   RunState* state;
   mem::FaultGuard* guard;
@@ -492,10 +495,7 @@ mem::HostRange window_of(const FlatMemory* memory) {
 Outcome run(VcpuFrame& frame, RunState& state) noexcept {
   mem::FaultGuard guard(window_of(state.memory));
   // All that must survive a fault's jump is in here and in `guard`.
-  Context context{};
-  context.frame = &frame;
-  context.state = &state;
-  context.guard = &guard;
+  Context context(frame, state, guard);
   context.next = state.first;
   context.outcome = kAgain;
   static const bool early_tininess = softfloat::host_detects_tininess_before_rounding();

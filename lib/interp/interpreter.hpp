@@ -18,7 +18,9 @@ namespace ashlar::interp {
 /// run.
 struct CodeBlock {
   const ir::Block* block = nullptr;
+  /// The block's instructions prepared (interp/prepare.hpp), or as they are in the IR, which is slower.
   const ir::Inst* insts = nullptr;
+  /// Only blocks of the same mode, hence of the same host_rounding.
   std::atomic<CodeBlock*>* successors = nullptr;
   /// Executions so far, approximately (relaxed, may lose counts between threads): what the hybrid's policy
   /// reads.

@@ -15,6 +15,7 @@ namespace {
 thread_local FaultGuard* current_guard __attribute__((tls_model("initial-exec"))) = nullptr;
 
 std::atomic<HostFaultHook> hooks[kMaxFaultHooks];
+std::atomic<bool> installed{false};
 struct sigaction previous_segv;
 struct sigaction previous_bus;
 
@@ -94,6 +95,7 @@ inline void copy_bytes(void* to, const void* from, std::size_t n) noexcept { std
 }  // namespace
 
 void install_fault_handlers() noexcept {
+  if (installed.load(std::memory_order_acquire)) return;
   static std::once_flag once;
   std::call_once(once, [] {
     struct sigaction action = {};
@@ -105,6 +107,7 @@ void install_fault_handlers() noexcept {
     sigaction(SIGBUS, nullptr, &previous_bus);
     sigaction(SIGSEGV, &action, nullptr);
     sigaction(SIGBUS, &action, nullptr);
+    installed.store(true, std::memory_order_release);
   });
 }
 
@@ -131,6 +134,9 @@ void FaultGuard::take(std::uintptr_t addr, bool bus, const void* ucontext) noexc
   fault_addr_ = addr;
   bus_ = bus;
   float_unit::restore_interrupted(ucontext);
+  // Ours runs with the mask that it found, but not where others call it from their handler, as
+  // ThreadSanitizer's runtime does with everything blocked.
+  pthread_sigmask(SIG_SETMASK, &static_cast<const ucontext_t*>(ucontext)->uc_sigmask, nullptr);
   siglongjmp(env_, 1);
 }
 

@@ -60,10 +60,10 @@ template <typename Word>
   return value;
 }
 
-/// While the memory access of a store-conditional may fault, `reservation_version` is odd, which says that
-/// the granule of the access is locked by this vCPU. Who catches a fault calls `abandon_store_conditional`
-/// before anything else. Stores `value` at `host` (guest address `addr`) if the reservation still holds;
-/// drops it in any case. Returns whether it stored.
+/// Stores `value` at `host` (guest address `addr`) if the reservation still holds; drops it in any case.
+/// Returns whether it stored. While the memory access may fault, `reservation_version` is odd, which says
+/// that the granule of the access is locked by this vCPU: who catches a fault calls
+/// `abandon_store_conditional` before anything else.
 template <typename Word>
 [[gnu::always_inline]] inline bool store_conditional(VcpuCold& cold, Word* host, std::uint64_t addr,
                                                      Word value) noexcept {
