@@ -118,6 +118,22 @@ std::int64_t Kernel::send_process(const abi::SigInfo& info) {
   return 0;
 }
 
+void Kernel::retarget() {
+  {
+    const std::scoped_lock lock(signals.mutex);
+    if (signals.pending.set() == 0) return;
+  }
+  const std::scoped_lock lock(threads_mutex_);
+  for (const ThreadPtr& thread : threads_) {
+    bool concerned = false;
+    {
+      const std::scoped_lock signals_lock(signals.mutex);
+      concerned = (signals.pending.set() & (~thread->signals.blocked | thread->signals.awaited)) != 0;
+    }
+    if (concerned) thread->interrupt();
+  }
+}
+
 void Kernel::end(ExitStatus status) {
   {
     const std::scoped_lock lock(end_mutex_);

@@ -87,6 +87,9 @@ struct Kernel {
   /// Makes a signal pending for a thread, or for the process, and interrupts whom it concerns. 0 or -EAGAIN.
   std::int64_t send(Thread& thread, const abi::SigInfo& info);
   std::int64_t send_process(const abi::SigInfo& info);
+  /// Interrupts the threads that could take a signal pending for the process. For a thread that has blocked
+  /// signals, or ends: one that was meant for it may be another's now. Costs nothing while none is pending.
+  void retarget();
 
   // --- the end
   // -----------------------------------------------------------------------------------------------------

@@ -44,15 +44,13 @@ Error about(const std::string& program, const Error& error) {
 
 void open_standard_files(FdTable& fds) {
   for (int i = 0; i < 3; ++i) {
-    // Copies: the guest may close its own. A number that the host's process has closed stays closed.
+    // Copies: the guest may close its own. A number that the host's process has closed stays closed, and so
+    // does a directory: that would be a grant.
     auto file = std::make_shared<File>();
     file->fd = HostFd(::fcntl(i, F_DUPFD_CLOEXEC, 3));
-    if (file->fd) {
-      file->kind = kind_of(file->fd.get());
-      if (file->kind == FileKind::directory) file->kind = FileKind::path;  // a directory would be a grant
-    }
-    const bool there = static_cast<bool>(file->fd);
-    fds.add(std::move(file), false);
+    if (file->fd) file->kind = kind_of(file->fd.get());
+    const bool there = file->fd && file->kind != FileKind::directory;
+    fds.add(std::move(file), false, static_cast<std::uint64_t>(i));
     if (!there) fds.close(i);
   }
 }

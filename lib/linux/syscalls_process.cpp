@@ -301,7 +301,7 @@ std::int64_t sys_riscv_hwprobe(Thread& thread, const SyscallArgs& a) {
   enum : std::int64_t { kMvendorid, kMarchid, kMimpid, kBaseBehavior, kImaExt0, kCpuperf0 };
   constexpr std::uint64_t kBaseIma = 1;
   constexpr std::uint64_t kExtFd = 1 << 0, kExtC = 1 << 1, kExtZba = 1 << 3, kExtZbb = 1 << 4,
-                          kExtZbs = 1 << 5;
+                          kExtZbs = 1 << 5, kExtZicond = std::uint64_t{1} << 35;
   constexpr std::uint64_t kMisalignedFast = 3;
   if (a[4] != 0) return -EINVAL;
   if (a[1] > 4096) return -E2BIG;
@@ -319,7 +319,7 @@ std::int64_t sys_riscv_hwprobe(Thread& thread, const SyscallArgs& a) {
         pair.value = kBaseIma;
         break;
       case kImaExt0:
-        pair.value = kExtFd | kExtC | kExtZba | kExtZbb | kExtZbs;
+        pair.value = kExtFd | kExtC | kExtZba | kExtZbb | kExtZbs | kExtZicond;
         break;
       case kCpuperf0:
         pair.value = kMisalignedFast;

@@ -133,6 +133,7 @@ std::int64_t sys_rt_sigprocmask(Thread& thread, const SyscallArgs& a) {
       }
     }
   }
+  if (a[1] != 0) thread.kernel.retarget();
   return a[2] == 0 || thread.kernel.user.put(a[2], before) ? 0 : -EFAULT;
 }
 

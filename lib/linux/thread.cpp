@@ -271,10 +271,13 @@ bool Thread::handle_signal(const abi::SigInfo& info) {
   }
   resolve_restart(true, (action.flags & abi::kSaRestart) != 0);
   if (!push_frame(info, action)) return false;
-  const std::scoped_lock lock(kernel.signals.mutex);
-  signals.saved_mask.reset();
-  signals.blocked |= action.mask & ~kUnblockable;
-  if ((action.flags & abi::kSaNodefer) == 0) signals.blocked |= abi::sig_bit(info.signo) & ~kUnblockable;
+  {
+    const std::scoped_lock lock(kernel.signals.mutex);
+    signals.saved_mask.reset();
+    signals.blocked |= action.mask & ~kUnblockable;
+    if ((action.flags & abi::kSaNodefer) == 0) signals.blocked |= abi::sig_bit(info.signo) & ~kUnblockable;
+  }
+  kernel.retarget();
   return true;
 }
 
@@ -288,6 +291,12 @@ void Thread::leave() {
       if (kernel.user.put(clear_child_tid, zero)) kernel.futexes.wake(clear_child_tid, 1);
     }
   }
+  {
+    const std::scoped_lock lock(kernel.signals.mutex);
+    signals.blocked = ~abi::SigSet{0};  // nothing is sent here any more
+    signals.awaited = 0;
+  }
+  if (!kernel.ending()) kernel.retarget();
   kernel.thread_ended(*this, static_cast<int>(reg(kA0)));
 }
 

@@ -94,6 +94,14 @@ with tempfile.TemporaryDirectory() as directory:
     check(run('run', '--memory', '64M', argc, '--memory', '--', '-x', '--help').returncode == 5, "the program's own options")
     check(run('run', '--memory=64M', '--dir', directory, '--env', 'A=b', argc).returncode == 1, 'options of all shapes')
 
+    # fstat(0): 0 with a file there, EBADF (9) with a directory. addi a1, sp, -256; li a0, 0; li a7, 80; ecall; neg a0, a0; li a7, 94
+    stat = file('stat', small_program([0xf0010593, 0x00000513, 0x05000893, 0x73, 0x40a00533, 0x05e00893, 0x73]))
+    with open(text) as f:
+        check(run('run', stat, stdin=f).returncode == 0, 'standard input is passed on')
+    fd = os.open(directory, os.O_RDONLY)
+    check(run('run', stat, stdin=fd).returncode == 9, 'a directory as standard input is no grant')
+    os.close(fd)
+
     done = run('run', '--fuel', '1000', endless)
     check(done.returncode == 124 and 'fuel is spent at pc 0x10078' in done.stderr, f'fuel: {done}')
     done = run('run', '--stats', argc)

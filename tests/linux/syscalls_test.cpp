@@ -361,7 +361,7 @@ TEST_CASE("the machine describes itself") {
   k.put(k.kPage, abi::HwprobePair{4, 99});
   k.put(k.kPage + 16, abi::HwprobePair{1234, 99});
   CHECK(k.call("riscv_hwprobe", k.kPage, 2, 0, 0, 0) == 0);
-  CHECK(k.get<abi::HwprobePair>(k.kPage).value == 0x3b);  // F, D, C, Zba, Zbb, Zbs
+  CHECK(k.get<abi::HwprobePair>(k.kPage).value == 0x80000003b);  // F, D, C, Zba, Zbb, Zbs, Zicond
   CHECK(k.get<abi::HwprobePair>(k.kPage + 16).key == -1);
   CHECK(k.call("getrandom", k.kPage, 4096, 0) == 4096);
   CHECK(k.call("getrandom", kBad, 4096, 0) == -EFAULT);
