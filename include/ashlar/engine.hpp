@@ -141,4 +141,21 @@ class ASHLAR_API InterpreterExecutor final : public ExecutionEngine {
   ExecutionContext& context_;
 };
 
+/// Tier 1: compiles every block to host code when it is first executed. Where no executable memory can be had it interprets, and says so
+/// once in the log.
+class ASHLAR_API JitExecutor final : public ExecutionEngine {
+ public:
+  explicit JitExecutor(ExecutionContext& context);
+  ExecutionResult execute_block(Vcpu& vcpu, BlockKey key) override;
+  /// Blocks of the batch that are not compiled yet are compiled together first.
+  std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) override;
+  ExecutionResult run(Vcpu& vcpu, const RunLimits& limits = {}) override;
+  void flush() override;
+  void invalidate(GuestRange range) override;
+  StatsSnapshot stats() const override;
+
+ private:
+  ExecutionContext& context_;
+};
+
 }  // namespace ashlar

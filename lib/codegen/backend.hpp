@@ -65,6 +65,8 @@ class Backend {
   virtual std::vector<Resident> residents(const StateLayout& layout) const = 0;
   virtual Result<RuntimeCode> emit_runtime(const StateLayout& layout) const = 0;
   virtual const Patcher& patcher() const noexcept = 0;
+  /// A function `std::uint32_t()` that returns `value`, for probing executable memory.
+  virtual std::vector<std::byte> probe(std::uint32_t value) const = 0;
   /// Alignment of a translation's first byte.
   virtual std::size_t code_alignment() const noexcept = 0;
 };

@@ -36,23 +36,63 @@ void ExecutionContext::Impl::drop(Collect&& collect) {
   epochs_.reclaim();
 }
 
+template <typename Collect>
+void ExecutionContext::Impl::drop_code(Collect&& collect) {
+  engine::Jit* const jit = jit_made_.load(std::memory_order_acquire);
+  if (jit == nullptr || !jit->available()) return;
+  cache::CodeCache::Removed removed;
+  {
+    const cache::CacheLock lock = jit->code().lock();
+    collect(jit->code(), lock, removed);
+    if (removed.empty()) return;
+    registry_->attend_all(kAttendFlush);
+  }
+  epochs_.retire(removed.data(), removed.size());
+  epochs_.reclaim();
+}
+
+engine::Jit& ExecutionContext::Impl::jit() {
+  if (engine::Jit* made = jit_made_.load(std::memory_order_acquire)) return *made;
+  std::lock_guard lock(jit_mutex_);
+  if (jit_ == nullptr) {
+    jit_ = std::make_unique<engine::Jit>(engine::Jit::Parts{config_, translator_, changes_, epochs_, stats_});
+    jit_made_.store(jit_.get(), std::memory_order_release);
+  }
+  return *jit_;
+}
+
+void ExecutionContext::Impl::see_off(cache::CodeCache::Removed& removed) {
+  if (removed.empty()) return;
+  registry_->attend_all(kAttendFlush);
+  epochs_.retire(removed.data(), removed.size());
+  epochs_.reclaim();
+}
+
 void ExecutionContext::Impl::invalidate(GuestRange range) {
   if (range.size == 0) return;
   stats_.add(Stat::invalidations);
   changes_.record(range);
   drop([&](const auto& lock, auto& removed) { ir_cache_.remove(lock, range, removed); });
+  drop_code([&](auto& code, const auto& lock, auto& removed) { code.remove(lock, range, removed); });
 }
 
 void ExecutionContext::Impl::flush() {
   stats_.add(Stat::flushes);
   changes_.record_all();
   drop([&](const auto& lock, auto& removed) { ir_cache_.remove_all(lock, removed); });
+  drop_code([&](auto& code, const auto& lock, auto& removed) { code.remove_all(lock, removed); });
 }
 
 void ExecutionContext::Impl::fence_instructions() {
   // Translations that are being made may have read bytes from before the fence.
   changes_.record_all();
   drop([&](const auto& lock, auto& removed) { ir_cache_.remove_changed(lock, removed); });
+  drop_code([&](auto& code, const auto& lock, auto& removed) {
+    const auto stale = [&](const cache::Translation& t) {
+      return !translator_.unchanged(t.guest_ranges(), engine::Jit::digest_of(t));
+    };
+    code.remove_if(lock, stale, removed);
+  });
 }
 
 void ExecutionContext::Impl::code_changed(GuestRange range) { invalidate(range); }

@@ -1,7 +1,9 @@
 // The inside of an ExecutionContext: what executors share. For the engine's own files.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 
 #include <ashlar/engine.hpp>
 
@@ -9,6 +11,7 @@
 #include "cache/epoch.hpp"
 #include "engine/change_log.hpp"
 #include "engine/ir_cache.hpp"
+#include "engine/jit.hpp"
 #include "engine/translator.hpp"
 #include "engine/vcpu_data.hpp"
 
@@ -41,10 +44,18 @@ class ExecutionContext::Impl final : public CodeObserver {
 
   void code_changed(GuestRange range) override;
 
+  /// Made when first asked for.
+  engine::Jit& jit();
+  /// Sees off what has been removed from the code cache: tells the vCPUs, then retires it.
+  void see_off(cache::CodeCache::Removed& removed);
+
  private:
   /// Lets `collect(lock, removed)` take blocks out of the cache, and sees them off.
   template <typename Collect>
   void drop(Collect&& collect);
+  /// The same for compiled code, if there is any.
+  template <typename Collect>
+  void drop_code(Collect&& collect);
 
   const ContextConfig config_;
   LiveStats stats_;
@@ -53,6 +64,9 @@ class ExecutionContext::Impl final : public CodeObserver {
   engine::Translator translator_;
   engine::IrCache ir_cache_;
   std::shared_ptr<engine::VcpuRegistry> registry_;
+  std::mutex jit_mutex_;
+  std::unique_ptr<engine::Jit> jit_;
+  std::atomic<engine::Jit*> jit_made_{nullptr};
 };
 
 }  // namespace ashlar

@@ -77,6 +77,7 @@ interp::JumpTable& VcpuData::choose_table(std::uint64_t mode, RoundingMode round
 
 void VcpuData::forget() noexcept {
   for (const auto& table : tables_) table->blocks = {};
+  if (jit_ != nullptr) jit_->forget();
 }
 
 }  // namespace ashlar::engine

@@ -13,6 +13,7 @@
 #include "base/stats_cells.hpp"
 #include "cache/epoch.hpp"
 #include "engine/ir_cache.hpp"
+#include "engine/jit_vcpu.hpp"
 #include "engine/translator.hpp"
 #include "interp/interpreter.hpp"
 
@@ -79,6 +80,11 @@ class VcpuData {
     const std::uint64_t addr = block.key().addr.value;
     table.entries[interp::JumpTable::index(addr)] = {addr, &block};
   }
+  /// What the context's JIT keeps with this vCPU; made when first asked for. Precondition: jit.available().
+  JitVcpu& jit(Jit& jit) {
+    if (jit_ == nullptr) jit_ = std::make_unique<JitVcpu>(jit, vcpu_);
+    return *jit_;
+  }
   /// Empties the tables.
   void forget() noexcept;
 
@@ -100,6 +106,7 @@ class VcpuData {
   Table* current_ = nullptr;
   std::vector<std::unique_ptr<Table>> tables_;
   TranslationBuffers buffers_;
+  std::unique_ptr<JitVcpu> jit_;
   const std::shared_ptr<VcpuRegistry> registry_;
   cache::EpochParticipant participant_;
   StatsCell stats_;

@@ -80,9 +80,14 @@ Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)
       return std::unique_ptr<ExecutionEngine>(new InterpreterExecutor(context));
     });
   }
-  if (name == "jit" || name == "hybrid") {
+  if (name == "jit") {
+    return std::function<Made(ExecutionContext&)>([](ExecutionContext& context) -> Made {
+      return std::unique_ptr<ExecutionEngine>(new JitExecutor(context));
+    });
+  }
+  if (name == "hybrid") {
     return Error{ErrorCode::not_supported,
-                 "this build has no translator for --engine " + name + "; use --engine interp"};
+                 "this build has no --engine " + name + "; use interp or jit"};
   }
   return Error{ErrorCode::invalid_argument, "'" + name + "' is not an engine; choose interp, jit or hybrid"};
 }

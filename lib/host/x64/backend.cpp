@@ -123,6 +123,13 @@ class X64Backend final : public codegen::Backend {
     return out;
   }
   const codegen::Patcher& patcher() const noexcept override { return patcher_; }
+  std::vector<std::byte> probe(std::uint32_t value) const override {
+    std::vector<std::byte> code(6);  // mov eax, value; ret
+    code[0] = std::byte{0xb8};
+    std::memcpy(&code[1], &value, sizeof value);
+    code[5] = std::byte{0xc3};
+    return code;
+  }
   std::size_t code_alignment() const noexcept override { return 16; }
 
  private:

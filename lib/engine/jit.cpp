@@ -1,0 +1,276 @@
+// Setting up code memory and the runtime's routines, compiling, and the fault hook.
+#include "engine/jit.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+
+#include "codegen/host_context.hpp"
+#include "engine/host_backend.hpp"
+#include "mem/fault_guard.hpp"
+
+namespace ashlar::engine {
+
+using cache::CodeCache;
+using cache::Flavour;
+using cache::Translation;
+using codegen::RuntimeEntry;
+
+namespace {
+
+std::uint64_t nanoseconds() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+/// The code memories of the process, for the fault handler: it may only read, and a memory that goes leaves a hole.
+struct Registered {
+  std::atomic<const cache::CodeMemory*> memory{nullptr};
+  std::atomic<cache::CodeCache*> code{nullptr};
+  std::atomic<const std::byte*> resume_linked{nullptr}, resume_single{nullptr};
+};
+constexpr std::size_t kMaxRegistered = 1024;
+std::array<Registered, kMaxRegistered> registered;
+std::atomic<std::size_t> registered_count{0};
+std::mutex registered_mutex;
+
+template <typename Function>
+Function function_at(const std::byte* code) {
+  return reinterpret_cast<Function>(reinterpret_cast<std::uintptr_t>(code));
+}
+
+}  // namespace
+
+struct Jit::FaultHook {
+  static bool handle(siginfo_t* info, void* context) noexcept {
+    const std::byte* const pc = codegen::context_pc(context);
+    const std::size_t count = registered_count.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+      // A thread that faults inside a memory's code keeps that memory alive.
+      const cache::CodeMemory* const memory = registered[i].memory.load(std::memory_order_acquire);
+      if (memory == nullptr || !memory->contains(pc)) continue;
+      if (memory->wait_for_code(info->si_addr, pc)) return true;
+      const CodeCache::FaultRef ref = registered[i].code.load(std::memory_order_relaxed)->access_fault(pc);
+      if (ref.site == nullptr) return false;
+      VcpuCold& cold = codegen::context_frame(context)->cold();
+      codegen::context_dump(context, *static_cast<codegen::RegisterDump*>(cold.dump));
+      cold.exit_info = reinterpret_cast<std::uintptr_t>(pc);
+      cold.fault_addr = reinterpret_cast<std::uintptr_t>(info->si_addr);
+      codegen::context_redirect(context, ref.in->flavour().linked ? registered[i].resume_linked.load(std::memory_order_relaxed)
+                                                                  : registered[i].resume_single.load(std::memory_order_relaxed));
+      return true;
+    }
+    return false;
+  }
+
+  static bool add(Jit& jit) {
+    if (!mem::add_host_fault_hook(&handle)) return false;
+    std::lock_guard lock(registered_mutex);
+    std::size_t i = 0;
+    const std::size_t count = registered_count.load(std::memory_order_relaxed);
+    while (i < count && registered[i].memory.load(std::memory_order_relaxed) != nullptr) ++i;
+    if (i == kMaxRegistered) return false;
+    registered[i].code.store(jit.code_.get(), std::memory_order_relaxed);
+    registered[i].resume_linked.store(jit.runtime_ + jit.offsets_.resume_fault, std::memory_order_relaxed);
+    registered[i].resume_single.store(jit.runtime_ + jit.offsets_.resume_fault_single, std::memory_order_relaxed);
+    registered[i].memory.store(jit.memory_.get(), std::memory_order_release);
+    if (i == count) registered_count.store(count + 1, std::memory_order_release);
+    return true;
+  }
+  static void remove(const Jit& jit) {
+    std::lock_guard lock(registered_mutex);
+    for (Registered& entry : registered)
+      if (entry.memory.load(std::memory_order_relaxed) == jit.memory_.get()) entry.memory.store(nullptr, std::memory_order_release);
+  }
+};
+
+Jit::Jit(const Parts& parts)
+    : config_(parts.config),
+      translator_(parts.translator),
+      changes_(parts.changes),
+      epochs_(parts.epochs),
+      stats_(parts.stats),
+      backend_(make_host_backend()) {
+  if (const Result<void> ready = set_up(); !ready) {
+    if (config_.logger != nullptr)
+      config_.logger->warn("no compiled code, everything is interpreted: {}", ready.error().message);
+    code_.reset();
+    memory_.reset();
+  }
+}
+
+Result<void> Jit::set_up() {
+  if (backend_ == nullptr) return Error{ErrorCode::not_supported, "there is no back end for this machine"};
+  const std::vector<std::byte> first = backend_->probe(1), second = backend_->probe(2);
+  cache::CodeMemoryConfig config;
+  config.limit = config_.code_limit;
+  config.probe = {first, 1, second, 2};
+  switch (config_.code_memory) {
+    case CodeMemoryMode::automatic: break;
+    case CodeMemoryMode::dual_mapped: config.kind = cache::CodeMemoryKind::dual_mapped; break;
+    case CodeMemoryMode::toggled: config.kind = cache::CodeMemoryKind::toggled; break;
+    case CodeMemoryMode::none: config.kind = cache::CodeMemoryKind::none; break;
+  }
+  auto memory = cache::CodeMemory::create(config);
+  if (!memory) return memory.error();
+  memory_ = std::move(memory).value();
+  if (memory_->kind() == cache::CodeMemoryKind::none)
+    return Error{ErrorCode::not_supported, "the host refuses executable memory"};
+  const StateLayout& layout = config_.frontend->layout();
+  auto runtime = backend_->emit_runtime(layout);
+  if (!runtime) return runtime.error();
+  offsets_ = std::move(runtime).value();
+  auto installed = memory_->install(offsets_.code);
+  if (!installed) return installed.error();
+  runtime_ = installed.value();
+  enter_linked_ = function_at<EnterLinked>(runtime_ + offsets_.enter_linked);
+  enter_single_ = function_at<EnterSingle>(runtime_ + offsets_.enter_single);
+  residents_ = backend_->residents(layout);
+  missing_ = std::make_unique<codegen::JumpCache>();
+  for (codegen::JumpCacheEntry& e : missing_->entries) e = {~std::uint64_t{0}, entry(RuntimeEntry::jump_miss)};
+  code_ = std::make_unique<CodeCache>(*memory_, backend_->patcher(), backend_->code_alignment(), epochs_, stats_);
+  if (!FaultHook::add(*this)) return Error{ErrorCode::not_supported, "the process has too many contexts"};
+  return {};
+}
+
+Jit::~Jit() {
+  if (memory_ != nullptr) FaultHook::remove(*this);
+}
+
+CodeDigest Jit::digest_of(const Translation& translation) noexcept {
+  const auto& words = translation.note().words;
+  return {static_cast<CodeDigest::Kind>(words[0]), words[1]};
+}
+
+std::unique_ptr<Jit::Workshop> Jit::borrow() {
+  {
+    std::lock_guard lock(workshops_mutex_);
+    if (!workshops_.empty()) {
+      auto workshop = std::move(workshops_.back());
+      workshops_.pop_back();
+      return workshop;
+    }
+  }
+  auto workshop = std::make_unique<Workshop>();
+  workshop->compiler = backend_->make_compiler(config_.frontend->layout());
+  return workshop;
+}
+
+void Jit::give_back(std::unique_ptr<Workshop> workshop) {
+  std::lock_guard lock(workshops_mutex_);
+  workshops_.push_back(std::move(workshop));
+}
+
+bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen::Emitted& out, CodeDigest& digest, Got& got,
+               StatsCell& stats) {
+  const Translated translated = translator_.translate(key, workshop.buffers, stats);
+  if (translated.block == nullptr) {
+    got.fault = translated.fault;
+    return false;
+  }
+  const std::uint64_t begin = nanoseconds();
+  digest = translated.digest;
+  codegen::CompileOptions options;
+  options.linked = flavour.linked;
+  options.count_fuel = flavour.count_fuel;
+  const Result<void> compiled = workshop.compiler->compile(*translated.block, options, out);
+  stats.add(Stat::compile_time, nanoseconds() - begin);
+  if (!compiled) {
+    if (config_.logger != nullptr) config_.logger->error("block 0x{:x} is interpreted: {}", key.addr.value, compiled.error().message);
+    return false;
+  }
+  stats.add(Stat::blocks_compiled);
+  return true;
+}
+
+void Jit::make_room(CodeCache::Removed& removed) {
+  const cache::CacheLock lock = code_->lock();
+  code_->evict(lock, removed);
+}
+
+Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCache::Removed& removed) {
+  if (Translation* found = code_->find(key, flavour)) {
+    stats.add(Stat::lookup_hits);
+    code_->touch(*found);
+    return {found, {}, true};
+  }
+  stats.add(Stat::lookup_misses);
+  if (const auto claim = code_->claim(key, flavour, cache::OnBusy::wait); !claim.claimed) return {claim.value, {}, true};
+  std::unique_ptr<Workshop> workshop = borrow();
+  Got got;
+  // Code that is changed again and again while it is compiled is interpreted after some attempts.
+  constexpr int kAttempts = 3;
+  for (int attempt = 0; attempt < kAttempts && got.translation == nullptr; ++attempt) {
+    const ChangeLog::Moment since = changes_.now();
+    CodeDigest digest;
+    if (!emit(*workshop, key, flavour, workshop->emitted, digest, got, stats)) break;
+    CodeCache::Making making{&workshop->emitted, {{static_cast<std::uint64_t>(digest.kind), digest.hash}}};
+    const CodeCache::Outcome outcome = code_->make(std::span(&making, 1), flavour);
+    if (outcome == CodeCache::Outcome::no_space) make_room(removed);
+    if (outcome != CodeCache::Outcome::made) break;
+    const cache::CacheLock lock = code_->lock();
+    if (changes_.changed_since(since, making.made->guest_ranges())) {
+      code_->withdraw(lock, *making.made, removed);
+      continue;
+    }
+    code_->publish(lock, std::span(&making.made, 1));
+    got.translation = making.made;
+  }
+  if (got.translation == nullptr) code_->abandon(key, flavour);
+  give_back(std::move(workshop));
+  if (code_->eviction_due()) make_room(removed);
+  return got;
+}
+
+void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& stats, CodeCache::Removed& removed) {
+  struct Job {
+    BlockKey key;
+    codegen::Emitted emitted;
+    CodeDigest digest;
+  };
+  std::vector<std::unique_ptr<Job>> jobs;
+  std::unique_ptr<Workshop> workshop;
+  const ChangeLog::Moment since = changes_.now();
+  for (const BlockKey& key : keys) {
+    if (code_->find(key, flavour) != nullptr) continue;
+    // Who is being compiled by somebody else, or stands in the batch twice, is looked up again later.
+    if (!code_->claim(key, flavour, cache::OnBusy::leave).claimed) continue;
+    if (workshop == nullptr) workshop = borrow();
+    auto job = std::make_unique<Job>();
+    job->key = key;
+    Got got;
+    if (!emit(*workshop, key, flavour, job->emitted, job->digest, got, stats)) {
+      code_->abandon(key, flavour);
+      continue;
+    }
+    jobs.push_back(std::move(job));
+  }
+  if (jobs.empty()) {
+    if (workshop != nullptr) give_back(std::move(workshop));
+    return;
+  }
+  give_back(std::move(workshop));
+  std::vector<CodeCache::Making> makings;
+  for (const auto& job : jobs)
+    makings.push_back({&job->emitted, {{static_cast<std::uint64_t>(job->digest.kind), job->digest.hash}}});
+  const CodeCache::Outcome outcome = code_->make(makings, flavour);
+  {
+    const cache::CacheLock lock = code_->lock();
+    std::vector<Translation*> good;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      Translation* const made = makings[i].made;
+      if (made != nullptr && !changes_.changed_since(since, made->guest_ranges())) {
+        good.push_back(made);
+        continue;
+      }
+      if (made != nullptr) code_->withdraw(lock, *made, removed);
+      code_->abandon(jobs[i]->key, flavour);
+    }
+    code_->publish(lock, good);
+  }
+  if (outcome == CodeCache::Outcome::no_space || code_->eviction_due()) make_room(removed);
+}
+
+}  // namespace ashlar::engine

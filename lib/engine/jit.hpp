@@ -1,0 +1,98 @@
+// What a context has for compiled code: the back end, executable memory with the runtime's routines, the code cache, compilers. Made when
+// a JitExecutor is first used. Also the host fault handler of emitted code. For the engine's own files.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <ashlar/engine.hpp>
+
+#include "cache/code_cache.hpp"
+#include "cache/code_memory.hpp"
+#include "codegen/backend.hpp"
+#include "engine/change_log.hpp"
+#include "engine/translator.hpp"
+
+namespace ashlar::engine {
+
+/// Thread-safe. Translations are used inside the context's epoch domain.
+class Jit {
+ public:
+  /// What the parts of a context lend.
+  struct Parts {
+    const ContextConfig& config;
+    const Translator& translator;
+    const ChangeLog& changes;
+    cache::EpochDomain& epochs;
+    LiveStats& stats;
+  };
+  explicit Jit(const Parts& parts);
+  ~Jit();
+  Jit(const Jit&) = delete;
+  Jit& operator=(const Jit&) = delete;
+
+  /// Whether there is executable memory. If not, executors interpret.
+  bool available() const noexcept { return code_ != nullptr; }
+  /// Precondition for what follows: available().
+  cache::CodeCache& code() noexcept { return *code_; }
+  std::span<const codegen::Resident> residents() const noexcept { return residents_; }
+  const void* entry(codegen::RuntimeEntry e) const noexcept { return runtime_ + offsets_.entries[static_cast<std::size_t>(e)]; }
+  using EnterLinked = void (*)(VcpuFrame*, const void* code);
+  using EnterSingle = std::uint32_t (*)(VcpuFrame*, const void* code, bool uses_float);
+  EnterLinked enter_linked() const noexcept { return enter_linked_; }
+  EnterSingle enter_single() const noexcept { return enter_single_; }
+  /// A jump cache in which every look-up misses.
+  const codegen::JumpCache& missing() const noexcept { return *missing_; }
+
+  struct Got {
+    cache::Translation* translation = nullptr;  ///< null: `fault`, or interpret the block this time
+    Fault fault;
+    bool hit = false;
+  };
+  /// Finds or compiles.
+  Got get(const BlockKey& key, cache::Flavour flavour, StatsCell& stats, cache::CodeCache::Removed& removed);
+  /// Compiles those that are not there, together.
+  void prepare(std::span<const BlockKey> keys, cache::Flavour flavour, StatsCell& stats,
+               cache::CodeCache::Removed& removed);
+
+  /// The digest of the guest code that a translation was made from.
+  static CodeDigest digest_of(const cache::Translation& translation) noexcept;
+
+  struct FaultHook;
+
+ private:
+  Result<void> set_up();
+  /// What compiling takes; one for each thread that compiles at a time.
+  struct Workshop {
+    std::unique_ptr<codegen::Compiler> compiler;
+    codegen::Emitted emitted;
+    TranslationBuffers buffers;
+  };
+  std::unique_ptr<Workshop> borrow();
+  void give_back(std::unique_ptr<Workshop> workshop);
+  /// Translates and emits into the workshop's record. False: `got` says why.
+  bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, codegen::Emitted& out, CodeDigest& digest,
+            Got& got, StatsCell& stats);
+  void make_room(cache::CodeCache::Removed& removed);
+
+  const ContextConfig& config_;
+  const Translator& translator_;
+  const ChangeLog& changes_;
+  cache::EpochDomain& epochs_;
+  LiveStats& stats_;
+  std::unique_ptr<codegen::Backend> backend_;
+  std::unique_ptr<cache::CodeMemory> memory_;
+  std::unique_ptr<cache::CodeCache> code_;
+  codegen::RuntimeCode offsets_;
+  const std::byte* runtime_ = nullptr;
+  EnterLinked enter_linked_ = nullptr;
+  EnterSingle enter_single_ = nullptr;
+  std::vector<codegen::Resident> residents_;
+  std::unique_ptr<codegen::JumpCache> missing_;
+  std::mutex workshops_mutex_;
+  std::vector<std::unique_ptr<Workshop>> workshops_;
+};
+
+}  // namespace ashlar::engine
