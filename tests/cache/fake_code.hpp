@@ -79,12 +79,6 @@ inline const std::byte* stub_of(const cache::Translation& from, std::size_t exit
 }
 inline BlockKey key_in_code(const std::byte* code) { return {{fetch(code + 8)}, fetch(code + 16)}; }
 
-#if defined(__x86_64__) || defined(__aarch64__)
-inline constexpr bool kCanExecute = true;
-#else
-inline constexpr bool kCanExecute = false;
-#endif
-
 /// One aligned word of eight bytes: a function that returns `value`, which is below 65536.
 inline std::uint64_t returning(std::uint32_t value) {
 #if defined(__aarch64__)
@@ -109,9 +103,12 @@ struct RealProbe {
   }
 };
 
+/// Memory for code that is not executed: a host on which overwritten code can't be is good enough.
 inline std::unique_ptr<cache::CodeMemory> make_memory(cache::CodeMemoryKind kind, std::uint64_t limit,
                                                       std::size_t page_size = 0) {
-  const RealProbe probe;
+  RealProbe probe;
+  probe.second = probe.first;
+  probe.second_result = probe.first_result;
   auto memory = cache::CodeMemory::create({limit, kind, probe.get(), page_size});
   if (!memory) {
     FAIL("no code memory: " << memory.error().message);
