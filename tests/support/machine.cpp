@@ -12,6 +12,7 @@ std::span<const EngineMaker> engines() {
   static const std::vector<EngineMaker> list = {
       {"interpreter",
        [](ExecutionContext& context) { return std::make_unique<InterpreterExecutor>(context); }},
+      {"jit", [](ExecutionContext& context) { return std::make_unique<JitExecutor>(context); }},
   };
   return list;
 }
