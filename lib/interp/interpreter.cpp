@@ -75,7 +75,8 @@ struct Context {
   /// A copy of the beginning of `current`, ended by kStopHere, for stops at a guest instruction inside a
   /// block.
   std::vector<Inst> scratch;
-  Outcome stop_outcome{};  ///< with which kStopHere leaves
+  Outcome stop_outcome{};         ///< with which kStopHere leaves,
+  std::size_t stop_boundary = 0;  ///< and in front of which guest instruction
 };
 
 /// What the loop says besides Outcome: go on at context.resume.
@@ -184,9 +185,10 @@ Outcome host_fault(Context& context) {
 }
 
 /// Makes the loop go on at instruction `from` of the current block and leave with `outcome` in front of its
-/// instruction `end`, which begins a guest instruction.
-void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcome) {
+/// guest instruction number `boundary`.
+void stop_at(Context& context, std::size_t from, std::size_t boundary, Outcome outcome) {
   const auto insts = context.current->block->insts();
+  const std::size_t end = context.current->block->boundaries()[boundary].first_inst;
   context.scratch.assign(insts.begin(), insts.begin() + static_cast<std::ptrdiff_t>(end));
   Inst stop;
   stop.op = static_cast<Opcode>(kStopHere);
@@ -194,6 +196,7 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   context.plain = context.scratch.data();
   context.resume = context.plain + from;
   context.stop_outcome = outcome;
+  context.stop_boundary = boundary;
 }
 
 /// Entry of a block for which there is not enough fuel.
@@ -207,7 +210,7 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   context.current = block;
   ++context.blocks;
   const auto affordable = static_cast<std::size_t>(frame.hot.fuel);
-  stop_at(context, 0, block->block->boundaries()[affordable].first_inst, Outcome::fuel);
+  stop_at(context, 0, affordable, Outcome::fuel);
   frame.hot.fuel -= block->block->guest_inst_count();
   return kAgain;
 }
@@ -228,16 +231,16 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   if (fuel < needed && fuel >= 0 && !block.boundaries().empty()) {
     const std::size_t last = done + static_cast<std::size_t>(fuel);
     // From what is in the IR: emitted code has executed the beginning.
-    stop_at(context, state.start_inst, block.boundaries()[last].first_inst, Outcome::fuel);
+    stop_at(context, state.start_inst, last, Outcome::fuel);
   }
   fuel -= needed;
 }
 
-/// kStopHere at `inst`.
-[[gnu::noinline, gnu::cold]] Outcome stopped_here(Context& context, const Inst* inst) {
+/// At kStopHere. Which guest instruction that is can't be told from the instruction: some have none of their own.
+[[gnu::noinline, gnu::cold]] Outcome stopped_here(Context& context) {
   const ir::Block& block = *context.current->block;
-  set_pc_of(context, inst);
-  refund(context, guest_index(block, index_of(context, inst)));
+  set_next(*context.frame, {block.boundaries()[context.stop_boundary].pc, block.key().mode});
+  refund(context, context.stop_boundary);
   return context.stop_outcome;
 }
 
@@ -294,7 +297,7 @@ void stop_at(Context& context, std::size_t from, std::size_t end, Outcome outcom
   const std::size_t next = guest_index(block, index_of(context, inst)) + 1;
   // Behind the last guest instruction is the next block, whose entry looks at the attention bits.
   if (next >= block.boundaries().size()) return Outcome::attention;
-  stop_at(context, index_of(context, inst) + 1, block.boundaries()[next].first_inst, Outcome::attention);
+  stop_at(context, index_of(context, inst) + 1, next, Outcome::attention);
   return kAgain;
 }
 
@@ -449,7 +452,7 @@ enter:
 #undef ASHLAR_TWO
 
 do_stop_here:
-  return stopped_here(context, ip);
+  return stopped_here(context);
 
 bad_access:
   return bad_address(context, ip);

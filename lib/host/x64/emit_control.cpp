@@ -267,7 +267,7 @@ void Emitter::store_guest_addr(std::int32_t offset, std::uint64_t value) {
 }
 
 void Emitter::emit_call_helper(const Inst& inst) {
-  canonicalise_pending();
+  canonicalise_pending(true);
   const Value args[3] = {inst.a, inst.b, inst.c()};
   const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
   for (int i = 0; i < 3; ++i) {
@@ -297,7 +297,7 @@ void Emitter::helper_exit_check(GuestAddr resume) {
   const asmjit::Label label = as_.newLabel();
   as_.test(frame_mem(offsetof(VcpuHot, attention), 4), Imm(kAttendExit));
   as_.jnz(label);
-  ExitState state = exit_state(plan_->guest_inst_of(index_));
+  ExitState state = exit_state(boundary_number_);
   const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, ExitKind::attention);
   cold(label, [this, state = std::move(state), site] {
     restore_for_exit(state);

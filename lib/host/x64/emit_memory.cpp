@@ -310,7 +310,6 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
     as_.mov(x86::rax, gp64(base));
   }
   as_.cmp(x86::rax, frame_mem(ASHLAR_COLD_OFFSET(reservation_addr)));
-  as_.mov(frame_mem(ASHLAR_COLD_OFFSET(reservation_addr)), Imm(-1));
   as_.jne(fail);
   reservation_slot(gp64(granule), base);
   // Lock the granule by making its version odd; only then compare: a version that somebody else made even again does not match.
@@ -329,6 +328,8 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
   as_.dec(version);
   as_.xor_(x86::eax, x86::eax);
   as_.bind(done);
+  // Dropped in any case, but only now: the interpreter goes on from a fault above as if nothing had been done.
+  as_.mov(frame_mem(ASHLAR_COLD_OFFSET(reservation_addr)), Imm(-1));
   cache_.release(granule);
   cache_.unlock_operands();
   as_.mov(gp64(define_int(inst)), x86::rax);

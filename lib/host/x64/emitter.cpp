@@ -48,7 +48,11 @@ void Emitter::begin_block() {
 }
 
 void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
-  boundary_pc_ = boundary.pc;
+  // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it and the next.
+  if (!at_boundary_) {
+    boundary_pc_ = boundary.pc;
+    boundary_number_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
+  }
   at_boundary_ = true;
   out_->code_map.push_back({static_cast<std::uint32_t>(as_.offset()), boundary.pc});
 }
@@ -271,13 +275,13 @@ void Emitter::access_fault_here(const FaultPoint& point) {
 
 // --- canonical NaNs ---------------------------------------------------------------------------------------------------------------
 
-std::vector<Emitter::PendingNan> Emitter::pending_list() const {
+std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   std::vector<PendingNan> list;
   std::uint64_t pending = cache_.pending_nans();
   while (pending != 0) {
     const Reg r{static_cast<std::uint8_t>(std::countr_zero(pending))};
     pending &= pending - 1;
-    if (cache_.is_slot_register(r)) list.push_back({r, cache_.knowledge(r)});
+    if (temporaries || cache_.is_slot_register(r)) list.push_back({r, cache_.knowledge(r)});
   }
   return list;
 }
@@ -301,8 +305,8 @@ void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
   });
 }
 
-void Emitter::canonicalise_pending() {
-  for (const PendingNan& p : pending_list()) {
+void Emitter::canonicalise_pending(bool temporaries) {
+  for (const PendingNan& p : pending_list(temporaries)) {
     canonicalise(p.reg, p.knowledge);
     cache_.set_knowledge(p.reg, p.knowledge == FloatKnowledge::result32 ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
   }

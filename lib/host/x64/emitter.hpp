@@ -153,8 +153,8 @@ class Emitter {
   codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;
   void access_fault_here(const FaultPoint& point);
   /// Makes sure that float registers whose NaN can be observed at an exit here hold canonical ones.
-  void canonicalise_pending();
-  std::vector<PendingNan> pending_list() const;
+  void canonicalise_pending(bool temporaries = false);
+  std::vector<PendingNan> pending_list(bool temporaries = false) const;
 
   // Memory (emit_memory.cpp).
   x86::Mem address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
@@ -221,7 +221,8 @@ class Emitter {
   std::vector<CheckStub> checks_;
   std::uint32_t compare_at_ = 0;
   bool helper_ran_ = false;        ///< a helper may have set kAttendExit since the last check
-  bool at_boundary_ = false;       ///< the next instruction begins the guest instruction at boundary_pc_
+  bool at_boundary_ = false;       ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the next instruction
+  std::uint32_t boundary_number_ = 0;
   GuestAddr boundary_pc_;
   asmjit::Label float_table_;
   bool float_table_used_ = false;
