@@ -55,7 +55,8 @@ class FaultGuard {
   std::uintptr_t fault_addr() const noexcept { return fault_addr_; }
   bool bus() const noexcept { return bus_; }
 
-  /// For the handler: jumps if the fault is this guard's, with the float unit as it was when the fault happened.
+  /// For the handler: jumps if the fault is this guard's, with the float unit as it was when the fault
+  /// happened.
   void take(std::uintptr_t addr, bool bus, const void* ucontext) noexcept;
 
  private:

@@ -1,5 +1,5 @@
-// How a fault is written into the frame (VcpuCold::fault_addr, fault_info) and read back. For whoever raises or reports guest
-// faults: interp and the engine.
+// How a fault is written into the frame (VcpuCold::fault_addr, fault_info) and read back. For whoever raises
+// or reports guest faults: interp and the engine.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ inline void store_fault(VcpuCold& cold, const Fault& fault) noexcept {
 }
 
 inline Fault load_fault(const VcpuCold& cold) noexcept {
-  return {static_cast<FaultKind>(cold.fault_info & 0xff), static_cast<AccessKind>((cold.fault_info >> 8) & 0xff),
+  return {static_cast<FaultKind>(cold.fault_info & 0xff),
+          static_cast<AccessKind>((cold.fault_info >> 8) & 0xff),
           {cold.fault_addr}};
 }
 

@@ -523,8 +523,8 @@ FlatMemory::Exchange guarded_exchange(std::byte* at, std::uint32_t* expected, st
   mem::FaultGuard guard(range);
   if (sigsetjmp(guard.env(), 0) != 0) return FlatMemory::Exchange::fault;
   guard.arm();
-  const bool done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), expected, desired, false,
-                                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  const bool done = __atomic_compare_exchange_n(reinterpret_cast<std::uint32_t*>(at), expected, desired,
+                                                false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   guard.disarm();
   return done ? FlatMemory::Exchange::done : FlatMemory::Exchange::differs;
 }

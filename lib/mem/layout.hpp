@@ -14,8 +14,8 @@ inline constexpr std::int64_t kDisplacementSlack = 32 * 1024;
 /// last bytes.
 inline constexpr std::uint64_t kGuardSize = 64 * 1024;
 
-/// The reservation granule of a host address lies at this part of the address in the table of versions (reservations.hpp): granules
-/// are as large as their entries.
+/// The reservation granule of a host address lies at this part of the address in the table of versions
+/// (reservations.hpp): granules are as large as their entries.
 inline constexpr std::uint32_t kReservationTableMask = 1023 * 64;
 
 }  // namespace ashlar::mem
