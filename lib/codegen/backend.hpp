@@ -1,5 +1,5 @@
-// The interface of a host back end: one virtual call per block. Both back ends are always compiled in and emit on any
-// machine; only executing needs the right CPU. The engine chooses one; `dump` and tests use both.
+// The interface of a host back end: one virtual call per block. A back end is compiled in and emits on any machine; only executing
+// needs the right CPU. The engine chooses one; `dump` and tests use them, too.
 #pragma once
 
 #include <cstdint>
@@ -77,9 +77,8 @@ struct HostFeatures {
   bool lse = false;                                                                                          // a64
 };
 
-/// The back ends. Thread-safe.
+/// The x86-64 back end. Thread-safe.
 std::unique_ptr<Backend> make_x64_backend(const HostFeatures& features);
-std::unique_ptr<Backend> make_a64_backend(const HostFeatures& features);
 /// Features of this machine's CPU.
 HostFeatures detect_host_features() noexcept;
 

@@ -38,7 +38,7 @@ struct NativeMachine::Hook {
 };
 
 bool NativeMachine::available() {
-#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__)
   return true;
 #else
   return false;
@@ -47,11 +47,7 @@ bool NativeMachine::available() {
 
 NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> helpers, const codegen::HostFeatures& features)
     :
-#if defined(__aarch64__)
-      backend_(codegen::make_a64_backend(features)),
-#else
       backend_(codegen::make_x64_backend(features)),
-#endif
       compiler_(backend_->make_compiler(layout)),
       residents_(backend_->residents(layout)),
       helpers_(helpers),
