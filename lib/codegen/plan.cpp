@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "ir/op_table.hpp"
+
 namespace ashlar::codegen {
 
 using ir::Inst;
@@ -26,46 +28,44 @@ void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64
 }
 
 void Plan::find_next_uses(const ir::Block& block) {
-  constexpr std::uint16_t kNever = InstPlan::kNever;
-  next_.fill(kNever);
   uses_float_ = false;
   const auto insts = block.insts();
-  // `overwritten` holds for a slot while scanning backwards: its value here is replaced before anything can observe the frame.
-  // A bit set per word, cleared whole at each instruction that can leave, fault or look at state.
-  std::array<std::uint64_t, (WordIndex::kCount + 63) / 64> overwritten{};
-  const auto bit = [](int w) { return std::uint64_t{1} << (w & 63); };
+  const auto word_of = [](Value v) { return static_cast<std::size_t>(WordIndex::of(v)); };
+  // Backwards. A stretch ends at each instruction that can leave, fault or look at state; its number is new in each block.
+  ++stretch_;
   for (std::size_t n = insts.size(); n-- > 0;) {
     const Inst& inst = insts[n];
-    const ir::OpInfo& op = ir::info(inst.op);
+    const ir::OpInfo& op = ir::op_info(inst.op);
     InstPlan& plan = insts_[n];
     if (op.dst == ir::ValueClass::F || op.src == ir::ValueClass::F || op.src == ir::ValueClass::M ||
         (op.effects & ir::kFloatFlags) != 0) {
       uses_float_ = true;
     }
-    if (op.effects & (ir::kMayFault | ir::kMayExit | ir::kState)) overwritten.fill(0);
+    if ((op.effects & (ir::kMayFault | ir::kMayExit | ir::kState)) != 0) ++stretch_;
+    // Positions are kept plus one; kNever is one less than 0.
     if (!inst.dst.is_none()) {
-      const int w = WordIndex::of(inst.dst);
-      plan.next_dst = next_[static_cast<std::size_t>(w)];
-      next_[static_cast<std::size_t>(w)] = kNever;
-      auto& set = overwritten[static_cast<std::size_t>(w) / 64];
-      plan.dead_store = inst.dst.is_slot() && (set & bit(w)) != 0;
-      if (!(op.effects & ir::kMayFault)) set |= bit(w);
+      const std::size_t w = word_of(inst.dst);
+      plan.next_dst = static_cast<std::uint16_t>(next_[w] - 1);
+      next_[w] = 0;
+      plan.dead_store = inst.dst.is_slot() && replaced_in_[w] == stretch_;
+      if ((op.effects & ir::kMayFault) == 0) replaced_in_[w] = stretch_;
     }
     const Reads reads = reads_of(op.form);
-    const auto read = [&](Value v, std::uint16_t& next) {
-      if (v.is_none() || v.is_zero()) return;
-      next = next_[static_cast<std::size_t>(WordIndex::of(v))];
-    };
-    const auto mark = [&](Value v) {
-      if (v.is_none() || v.is_zero()) return;
-      next_[static_cast<std::size_t>(WordIndex::of(v))] = static_cast<std::uint16_t>(n);
-    };
-    if (reads.a) read(inst.a, plan.next_a);
-    if (reads.b) read(inst.b, plan.next_b);
-    if (reads.c) read(inst.c(), plan.next_c);
-    if (reads.a) mark(inst.a);
-    if (reads.b) mark(inst.b);
-    if (reads.c) mark(inst.c());
+    const Value values[3] = {inst.a, inst.b, inst.c()};
+    const bool read[3] = {reads.a, reads.b, reads.c};
+    std::uint16_t* const next[3] = {&plan.next_a, &plan.next_b, &plan.next_c};
+    for (int i = 0; i < 3; ++i)
+      if (read[i] && !values[i].is_none() && !values[i].is_zero())
+        *next[i] = static_cast<std::uint16_t>(next_[word_of(values[i])] - 1);
+    for (int i = 0; i < 3; ++i)
+      if (read[i] && !values[i].is_none() && !values[i].is_zero())
+        next_[word_of(values[i])] = static_cast<std::uint16_t>(n + 1);
+  }
+  for (const Inst& inst : insts) {
+    const Reads reads = reads_of(ir::op_info(inst.op).form);
+    if (reads.a && !inst.a.is_none()) next_[word_of(inst.a)] = 0;
+    if (reads.b && !inst.b.is_none()) next_[word_of(inst.b)] = 0;
+    if (reads.c && !inst.c().is_none()) next_[word_of(inst.c())] = 0;
   }
 }
 
@@ -102,7 +102,7 @@ void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
   const auto insts = block.insts();
   for (std::size_t n = 0; n < insts.size(); ++n) {
     const Inst& inst = insts[n];
-    const ir::OpInfo& op = ir::info(inst.op);
+    const ir::OpInfo& op = ir::op_info(inst.op);
     if (op.effects & ir::kMayFault && op.form != ir::Form::help) {
       const Known* base = find(inst.a);
       const std::int64_t disp = op.form == ir::Form::ld || op.form == ir::Form::st ? inst.imm : 0;

@@ -48,7 +48,12 @@ class Plan {
 
   std::vector<InstPlan> insts_;
   std::vector<std::uint16_t> guest_inst_;
+  /// Of each word, where it is read next: position + 1, 0 for never. All 0 between blocks.
   std::array<std::uint16_t, WordIndex::kCount> next_{};
+  /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the number of the stretch
+  /// without observers that the replacement lies in.
+  std::array<std::uint32_t, WordIndex::kCount> replaced_in_{};
+  std::uint32_t stretch_ = 0;
   bool uses_float_ = false;
 };
 

@@ -59,13 +59,16 @@ class RegisterCache {
 
   /// Forgets everything and starts a block: `cacheable` registers are free, residents hold their slots.
   void begin(std::uint64_t cacheable, std::span<const Resident> residents) {
-    for (unsigned id = 0; id < entries_.size(); ++id) {
-      if (!entries_[id].value.is_none()) where_[index(entries_[id].value)] = Reg::kNone;
-      entries_[id] = Entry{};
+    std::uint64_t bound = (cacheable_ & ~free_) | resident_;
+    while (bound != 0) {
+      Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(bound))];
+      bound &= bound - 1;
+      if (!e.value.is_none()) where_[index(e.value)] = Reg::kNone;
+      e = Entry{};
     }
     cacheable_ = cacheable;
     free_ = cacheable;
-    locked_ = dirty_ = resident_ = pending_ = 0;
+    locked_ = taken_ = dirty_ = resident_ = pending_ = 0;
     for (const Resident& r : residents) {
       entries_[r.reg.id].value = r.slot;
       where_[index(r.slot)] = r.reg.id;
