@@ -205,17 +205,19 @@ struct SigAction {
 };
 
 struct SigInfo {
+  struct Sender {
+    std::int32_t pid;
+    std::uint32_t uid;
+    std::uint64_t value;
+  };
+  struct Timer {
+    std::int32_t id, overrun;
+    std::uint64_t value;
+  };
   std::int32_t signo, error, code, pad;
   union {
-    struct {
-      std::int32_t pid;
-      std::uint32_t uid;
-      std::uint64_t value;
-    } rt;
-    struct {
-      std::int32_t id, overrun;
-      std::uint64_t value;
-    } timer;
+    Sender rt;
+    Timer timer;
     std::uint64_t addr;
     std::uint64_t words[14];
   };
