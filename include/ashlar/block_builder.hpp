@@ -10,8 +10,8 @@
 
 namespace ashlar {
 
-/// Appends instructions to a block. Methods do not check operands (front ends are hot): `ir::verify` does, and
-/// `build_verified` calls it. Not thread-safe.
+/// Appends instructions to a block. Methods do not check operands (front ends are hot): `ir::verify` does,
+/// and `build_verified` calls it. Not thread-safe.
 class ASHLAR_API BlockBuilder {
  public:
   using Opcode = ir::Opcode;
@@ -37,7 +37,12 @@ class ASHLAR_API BlockBuilder {
   void emit(const ir::Inst& inst) { insts_.push_back(inst); }
 
   void const64(Value dst, std::uint64_t value) {
-    emit({Opcode::const64, dst, {}, {}, static_cast<std::int32_t>(value), static_cast<std::uint32_t>(value >> 32)});
+    emit({Opcode::const64,
+          dst,
+          {},
+          {},
+          static_cast<std::int32_t>(value),
+          static_cast<std::uint32_t>(value >> 32)});
   }
   /// Forms r, rx: `aux`, `aux2` as the opcode's comment says (rounding mode; bit field).
   void r(Opcode op, Value dst, Value a, unsigned aux = 0, unsigned aux2 = 0) {
@@ -47,12 +52,18 @@ class ASHLAR_API BlockBuilder {
   void rr(Opcode op, Value dst, Value a, Value b, unsigned aux = 0) {
     emit({op, dst, a, b, 0, ir::Inst::pack({}, aux)});
   }
-  void ri(Opcode op, Value dst, Value a, std::int32_t imm) { emit({op, dst, a, {}, imm, ir::Inst::pack({})}); }
+  void ri(Opcode op, Value dst, Value a, std::int32_t imm) {
+    emit({op, dst, a, {}, imm, ir::Inst::pack({})});
+  }
   void rrr(Opcode op, Value dst, Value a, Value b, Value c, unsigned aux = 0) {
     emit({op, dst, a, b, 0, ir::Inst::pack(c, aux)});
   }
-  void load(Opcode op, Value dst, Value base, std::int32_t disp) { emit({op, dst, base, {}, disp, ir::Inst::pack({})}); }
-  void store(Opcode op, Value base, std::int32_t disp, Value data) { emit({op, {}, base, data, disp, ir::Inst::pack({})}); }
+  void load(Opcode op, Value dst, Value base, std::int32_t disp) {
+    emit({op, dst, base, {}, disp, ir::Inst::pack({})});
+  }
+  void store(Opcode op, Value base, std::int32_t disp, Value data) {
+    emit({op, {}, base, data, disp, ir::Inst::pack({})});
+  }
   /// Forms amo (b may be none for lr) and cas (c the new value). `order`: ir::MemoryOrder bits.
   void atomic(Opcode op, Value dst, Value addr, Value b, Value c, unsigned order) {
     emit({op, dst, addr, b, 0, ir::Inst::pack(c, order)});
@@ -89,7 +100,12 @@ class ASHLAR_API BlockBuilder {
   void jump_mode(Value addr, Value mode) { emit({Opcode::jump_mode, {}, addr, mode, 0, ir::Inst::pack({})}); }
   /// Stops the run; execution resumes at `resume`.
   void stop(ir::StopReason reason, GuestAddr resume, std::int32_t detail = 0) {
-    emit({Opcode::stop, {}, {}, {}, detail, ir::Inst::pack_exit(exit_to(resume), static_cast<unsigned>(reason))});
+    emit({Opcode::stop,
+          {},
+          {},
+          {},
+          detail,
+          ir::Inst::pack_exit(exit_to(resume), static_cast<unsigned>(reason))});
   }
 
   /// Takes over all parts of a finished block but its key, in place of what was there.

@@ -9,8 +9,9 @@
 
 namespace ashlar {
 
-/// A front end whose "guest code" is a table of blocks. Thread-safe. Give it to a context like any other front end; after replacing
-/// or removing a block, call the engine's `invalidate` with `range_of(id)` to drop what was made from the old one.
+/// A front end whose "guest code" is a table of blocks. Thread-safe. Give it to a context like any other
+/// front end; after replacing or removing a block, call the engine's `invalidate` with `range_of(id)` to drop
+/// what was made from the old one.
 class ASHLAR_API BlockStore final : public Frontend {
  public:
   /// The layout is copied.
@@ -33,7 +34,8 @@ class ASHLAR_API BlockStore final : public Frontend {
   const StateLayout& layout() const noexcept override;
   std::span<const Helper> helpers() const noexcept override;
   /// An id that is not registered is a fetch fault of kind unmapped.
-  TranslateResult translate(BlockKey key, GuestMemory*, const TranslateLimits&, BlockBuilder& out) const override;
+  TranslateResult translate(BlockKey key, GuestMemory*, const TranslateLimits&,
+                            BlockBuilder& out) const override;
   std::string disassemble(GuestAddr at, GuestMemory*, unsigned* length) const override;
 
  private:

@@ -48,7 +48,7 @@ enum class ExitReason : std::uint8_t {
   breakpoint,           ///< resumes at the instruction
   illegal_instruction,  ///< resumes at the instruction
   guest_exit,           ///< a block's own stop; `detail` is the block's
-  fault,                ///< `fault` says what and where; resumes at the faulting instruction, nothing of it done
+  fault,  ///< `fault` says what and where; resumes at the faulting instruction, nothing of it done
 };
 
 /// The name of a reason, for logs and messages.
@@ -60,7 +60,8 @@ struct ExecutionResult {
   ExitReason reason = ExitReason::block_done;
   /// Which engine ran the block (execute_block), or the last one (run).
   Tier tier = Tier::none;
-  /// execute_block: the block was in the cache already (translated for the interpreter, compiled for the JIT).
+  /// execute_block: the block was in the cache already (translated for the interpreter, compiled for the
+  /// JIT).
   bool cache_hit = false;
   /// Where execution goes on; also in the vCPU.
   BlockKey next;
@@ -79,8 +80,8 @@ struct RunLimits {
 
 class ExecutionEngine;
 
-/// What executors and threads share: translated blocks, the code cache, the stats. Must outlive its executors, and its
-/// vCPUs' runs. All methods are thread-safe.
+/// What executors and threads share: translated blocks, the code cache, the stats. Must outlive its
+/// executors, and its vCPUs' runs. All methods are thread-safe.
 class ASHLAR_API ExecutionContext final {
  public:
   /// invalid_argument without a front end, or for a limit outside its range.
@@ -91,11 +92,13 @@ class ASHLAR_API ExecutionContext final {
 
   const ContextConfig& config() const noexcept;
   StatsSnapshot stats() const;
-  /// Makes every translation of code in the range unreachable. Threads that run may finish the block they are in.
+  /// Makes every translation of code in the range unreachable. Threads that run may finish the block they are
+  /// in.
   void invalidate(GuestRange range);
   /// Everything.
   void flush();
-  /// Translates (or finds) a block and returns its IR as text, before and after optimising; for dumps and tests.
+  /// Translates (or finds) a block and returns its IR as text, before and after optimising; for dumps and
+  /// tests.
   Result<std::string> dump_ir(BlockKey key, bool optimised);
 
   /// For the library's own executors.
@@ -112,12 +115,14 @@ class ASHLAR_API ExecutionEngine {
  public:
   virtual ~ExecutionEngine() = default;
 
-  /// Executes the one block named by `key`, whatever the vCPU's pc was, and leaves the vCPU at its successor. A block that is not there is
-  /// translated (and compiled) first. A fetch fault is ExitReason::fault.
+  /// Executes the one block named by `key`, whatever the vCPU's pc was, and leaves the vCPU at its successor.
+  /// A block that is not there is translated (and compiled) first. A fetch fault is ExitReason::fault.
   virtual ExecutionResult execute_block(Vcpu& vcpu, BlockKey key) = 0;
-  /// Executes blocks one after the other in the given order, one result for each, and returns how many were executed: stops behind the
-  /// first that ended otherwise than block_done. results.size() must be at least keys.size().
-  virtual std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) = 0;
+  /// Executes blocks one after the other in the given order, one result for each, and returns how many were
+  /// executed: stops behind the first that ended otherwise than block_done. results.size() must be at least
+  /// keys.size().
+  virtual std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,
+                                     std::span<ExecutionResult> results) = 0;
   /// Runs from the vCPU's pc until something stops it.
   virtual ExecutionResult run(Vcpu& vcpu, const RunLimits& limits = {}) = 0;
 
@@ -131,7 +136,8 @@ class ASHLAR_API InterpreterExecutor final : public ExecutionEngine {
  public:
   explicit InterpreterExecutor(ExecutionContext& context);
   ExecutionResult execute_block(Vcpu& vcpu, BlockKey key) override;
-  std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) override;
+  std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,
+                             std::span<ExecutionResult> results) override;
   ExecutionResult run(Vcpu& vcpu, const RunLimits& limits = {}) override;
   void flush() override;
   void invalidate(GuestRange range) override;
@@ -141,14 +147,15 @@ class ASHLAR_API InterpreterExecutor final : public ExecutionEngine {
   ExecutionContext& context_;
 };
 
-/// Tier 1: compiles every block to host code when it is first executed. Where no executable memory can be had it interprets, and says so
-/// once in the log.
+/// Tier 1: compiles every block to host code when it is first executed. Where no executable memory can be had
+/// it interprets, and says so once in the log.
 class ASHLAR_API JitExecutor final : public ExecutionEngine {
  public:
   explicit JitExecutor(ExecutionContext& context);
   ExecutionResult execute_block(Vcpu& vcpu, BlockKey key) override;
   /// Blocks of the batch that are not compiled yet are compiled together first.
-  std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) override;
+  std::size_t execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,
+                             std::span<ExecutionResult> results) override;
   ExecutionResult run(Vcpu& vcpu, const RunLimits& limits = {}) override;
   void flush() override;
   void invalidate(GuestRange range) override;

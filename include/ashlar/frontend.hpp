@@ -16,10 +16,12 @@ namespace ashlar {
 
 class Vcpu;
 
-/// A function that blocks may call (`call_helper`). It must not throw: emitted code has no unwind information. It sees
-/// the vCPU's whole state in memory and may change it; `vcpu.pc()` is the address of the calling guest instruction.
-/// To leave the block behind this guest instruction it sets kAttendExit in the vCPU's attention word.
-using HelperFunction = std::uint64_t (*)(Vcpu& vcpu, std::uint64_t a, std::uint64_t b, std::uint64_t c) noexcept;
+/// A function that blocks may call (`call_helper`). It must not throw: emitted code has no unwind
+/// information. It sees the vCPU's whole state in memory and may change it; `vcpu.pc()` is the address of the
+/// calling guest instruction. To leave the block behind this guest instruction it sets kAttendExit in the
+/// vCPU's attention word.
+using HelperFunction = std::uint64_t (*)(Vcpu& vcpu, std::uint64_t a, std::uint64_t b,
+                                         std::uint64_t c) noexcept;
 
 struct Helper {
   const char* name;  ///< unique, for dumps and IR text
@@ -35,13 +37,13 @@ struct TranslateLimits {
 
 /// How `translate` ended.
 struct TranslateResult {
-  /// none: the builder holds a complete block (with one terminal). Otherwise nothing can be executed at the key's
-  /// address because fetching its first instruction faults so; nothing is cached then.
+  /// none: the builder holds a complete block (with one terminal). Otherwise nothing can be executed at the
+  /// key's address because fetching its first instruction faults so; nothing is cached then.
   Fault fetch_fault;
 };
 
-/// A front end turns guest code into blocks. One object serves a context and all its threads: `translate` must be
-/// thread-safe and deterministic: the same code and key give the same block.
+/// A front end turns guest code into blocks. One object serves a context and all its threads: `translate`
+/// must be thread-safe and deterministic: the same code and key give the same block.
 class ASHLAR_API Frontend {
  public:
   virtual ~Frontend() = default;

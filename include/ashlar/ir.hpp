@@ -30,16 +30,48 @@ inline constexpr std::size_t kOpcodeCount = 0
 
 /// Operand layouts; described at the top of opcodes.inc.
 enum class Form : std::uint8_t {
-  nop, c64, d, s, r, rr, ri, rrx, rx, rrr, ld, st, amo, cas, fence, help, xrr, xri, jmp, brr, bri, ind, mode, exit
+  nop,
+  c64,
+  d,
+  s,
+  r,
+  rr,
+  ri,
+  rrx,
+  rx,
+  rrr,
+  ld,
+  st,
+  amo,
+  cas,
+  fence,
+  help,
+  xrr,
+  xri,
+  jmp,
+  brr,
+  bri,
+  ind,
+  mode,
+  exit
 };
 
-/// Class of a value: integer, float, none; `M` marks memory forms whose address is an integer and whose data is a float.
+/// Class of a value: integer, float, none; `M` marks memory forms whose address is an integer and whose data
+/// is a float.
 enum class ValueClass : std::uint8_t { N, I, F, M };
 
 /// The effects column of the table.
 enum Effect : std::uint16_t {
-  kReadsMemory = 1, kWritesMemory = 2, kMayFault = 4, kMayExit = 8, kBarrier = 16, kCommutative = 32,
-  kFloatFlags = 64, kRounds = 128, kTerminal = 256, kState = 512,
+  kReadsMemory = 1,
+  kWritesMemory = 2,
+  kMayFault = 4,
+  kMayExit = 8,
+  kBarrier = 16,
+  kCommutative = 32,
+  kFloatFlags = 64,
+  kRounds = 128,
+  kTerminal = 256,
+  kState = 512,
 };
 
 struct OpInfo {
@@ -53,16 +85,16 @@ struct OpInfo {
 /// The table's line for `op`. Constant time, no locking.
 ASHLAR_API const OpInfo& info(Opcode op) noexcept;
 
-/// What an operand names. It is the index of a 64-bit word relative to the vCPU frame's base (vcpu_frame.hpp), so
-/// that an engine addresses it without looking at its kind: slots at and above kFirstSlotWord, temporaries
-/// below kFirstTempWord, and one word that always reads as zero.
+/// What an operand names. It is the index of a 64-bit word relative to the vCPU frame's base
+/// (vcpu_frame.hpp), so that an engine addresses it without looking at its kind: slots at and above
+/// kFirstSlotWord, temporaries below kFirstTempWord, and one word that always reads as zero.
 struct Value {
   std::int16_t word = kNone;
 
   static constexpr std::int16_t kNone = INT16_MIN;
   static constexpr std::int16_t kZeroWord = -1;
-  static constexpr std::int16_t kFirstSlotWord = 4;     ///< the first word behind the frame's hot header
-  static constexpr std::int16_t kColdWords = 40;        ///< words of the frame's cold header, in front of its base
+  static constexpr std::int16_t kFirstSlotWord = 4;  ///< the first word behind the frame's hot header
+  static constexpr std::int16_t kColdWords = 40;  ///< words of the frame's cold header, in front of its base
   static constexpr std::int16_t kMaxSlots = 512;
   static constexpr std::int16_t kMaxTemps = 224;
 
@@ -70,9 +102,13 @@ struct Value {
   /// Reads as integer 0 (float +0.0). Not a destination.
   static constexpr Value zero() { return {kZeroWord}; }
   /// Guest register number `i` of the state layout, 0 <= i < kMaxSlots.
-  static constexpr Value slot(unsigned i) { return {static_cast<std::int16_t>(kFirstSlotWord + static_cast<int>(i))}; }
+  static constexpr Value slot(unsigned i) {
+    return {static_cast<std::int16_t>(kFirstSlotWord + static_cast<int>(i))};
+  }
   /// Block-local value number `i`, 0 <= i < kMaxTemps.
-  static constexpr Value temp(unsigned i) { return {static_cast<std::int16_t>(-kColdWords - 1 - static_cast<int>(i))}; }
+  static constexpr Value temp(unsigned i) {
+    return {static_cast<std::int16_t>(-kColdWords - 1 - static_cast<int>(i))};
+  }
 
   constexpr bool is_none() const { return word == kNone; }
   constexpr bool is_zero() const { return word == kZeroWord; }
@@ -97,8 +133,8 @@ enum MemoryOrder : std::uint8_t { kRelaxed = 0, kRelease = 1, kAcquire = 2 };
 /// What an engine may assume of a jump; wrong hints cost time, never correctness.
 enum class JumpHint : std::uint8_t { plain, call, ret };
 
-/// Why a block stops. `syscall` and above are what guests ask for; the engine adds its own reasons to these in
-/// ExitReason (engine.hpp).
+/// Why a block stops. `syscall` and above are what guests ask for; the engine adds its own reasons to these
+/// in ExitReason (engine.hpp).
 enum class StopReason : std::uint8_t {
   syscall,              ///< the guest calls its environment; resumes behind the instruction
   breakpoint,           ///< resumes at the instruction
@@ -114,7 +150,8 @@ struct Inst {
   Value a;
   Value b;
   std::int32_t imm = 0;
-  std::uint32_t ext = 0;  ///< bits 15..0: c, or exit; 23..16: aux; 31..24: aux2; brr/bri: 31..16 the not-taken exit
+  std::uint32_t ext =
+      0;  ///< bits 15..0: c, or exit; 23..16: aux; 31..24: aux2; brr/bri: 31..16 the not-taken exit
 
   static constexpr std::uint16_t kNoExit = 0xffff;
 
@@ -137,7 +174,8 @@ struct Inst {
 };
 static_assert(sizeof(Inst) == 16);
 
-/// Where a guest instruction begins in a block: instructions [first_inst, next boundary's first_inst) belong to it.
+/// Where a guest instruction begins in a block: instructions [first_inst, next boundary's first_inst) belong
+/// to it.
 struct Boundary {
   GuestAddr pc;
   std::uint16_t first_inst = 0;
@@ -157,13 +195,14 @@ class ASHLAR_API Block {
   const Inst& terminal() const noexcept { return insts_[inst_count_ - 1]; }
   std::span<const Exit> exits() const noexcept { return {exits_, exit_count_}; }
   std::span<const Boundary> boundaries() const noexcept { return {boundaries_, boundary_count_}; }
-  /// Guest code that the block was translated from: up to kMaxRanges disjoint ranges (blocks extend over jumps).
+  /// Guest code that the block was translated from: up to kMaxRanges disjoint ranges (blocks extend over
+  /// jumps).
   std::span<const GuestRange> guest_ranges() const noexcept { return {ranges_, range_count_}; }
   std::uint32_t temp_count() const noexcept { return temp_count_; }
   /// Number of guest instructions, at least 1 (a hand-built block without boundaries counts as one).
   std::uint32_t guest_inst_count() const noexcept { return boundary_count_ ? boundary_count_ : 1; }
-  /// The rounding mode that the host's float unit has while the block runs: nearest-even where the guest's mode is
-  /// one that hosts lack. Instructions whose mode differs take a slow path.
+  /// The rounding mode that the host's float unit has while the block runs: nearest-even where the guest's
+  /// mode is one that hosts lack. Instructions whose mode differs take a slow path.
   RoundingMode host_rounding() const noexcept { return host_rounding_; }
   /// The guest instruction to which instruction `index` belongs; nullptr for a block without boundaries.
   const Boundary* boundary_of(std::size_t index) const noexcept;

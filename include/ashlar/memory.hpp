@@ -17,8 +17,12 @@ namespace ashlar {
 /// Page permissions, as bits. Execute implies read (as it does for Linux guests on RISC-V hardware without
 /// execute-only pages), and so does write.
 enum class Perm : std::uint8_t { none = 0, read = 1, write = 2, exec = 4 };
-constexpr Perm operator|(Perm a, Perm b) { return static_cast<Perm>(static_cast<int>(a) | static_cast<int>(b)); }
-constexpr Perm operator&(Perm a, Perm b) { return static_cast<Perm>(static_cast<int>(a) & static_cast<int>(b)); }
+constexpr Perm operator|(Perm a, Perm b) {
+  return static_cast<Perm>(static_cast<int>(a) | static_cast<int>(b));
+}
+constexpr Perm operator&(Perm a, Perm b) {
+  return static_cast<Perm>(static_cast<int>(a) & static_cast<int>(b));
+}
 constexpr bool has(Perm set, Perm bits) { return (set & bits) == bits; }
 
 enum class AccessKind : std::uint8_t { load, store, fetch };
@@ -37,8 +41,8 @@ struct Fault {
   GuestAddr addr;  ///< the first byte that could not be accessed
 };
 
-/// Told when guest code may have changed. Called without the memory's locks held, by the thread that made the change,
-/// before the change returns to its caller.
+/// Told when guest code may have changed. Called without the memory's locks held, by the thread that made the
+/// change, before the change returns to its caller.
 class CodeObserver {
  public:
   virtual void code_changed(GuestRange range) = 0;
@@ -57,8 +61,8 @@ class ASHLAR_API GuestMemory {
   virtual std::size_t read(GuestAddr from, std::span<std::byte> to) const noexcept = 0;
   /// A write by the embedder: invalidates translations of what it overwrites.
   virtual std::size_t write(GuestAddr to, std::span<const std::byte> from) noexcept = 0;
-  /// Executable bytes at `at`: up to to.size(), fewer at the end of executable pages, 0 if not executable. Marks
-  /// the pages as holding translated code.
+  /// Executable bytes at `at`: up to to.size(), fewer at the end of executable pages, 0 if not executable.
+  /// Marks the pages as holding translated code.
   virtual std::size_t fetch(GuestAddr at, std::span<std::byte> to) noexcept = 0;
   /// Why an access of `size` bytes at `at` would fault; kind none if it would not.
   virtual Fault check(GuestAddr at, std::size_t size, AccessKind access) const noexcept = 0;
@@ -69,13 +73,15 @@ class ASHLAR_API GuestMemory {
 };
 
 struct FlatMemoryConfig {
-  /// Size of the window in bytes: guest addresses [0, size). A multiple of the page size, up to 2^46. Address space
-  /// for the window is reserved without committing memory; memory is committed page by page when the guest touches it.
+  /// Size of the window in bytes: guest addresses [0, size). A multiple of the page size, up to 2^46. Address
+  /// space for the window is reserved without committing memory; memory is committed page by page when the
+  /// guest touches it.
   std::uint64_t size = std::uint64_t{1} << 30;
 };
 
-/// One window of guest addresses [0, size), at one place in the host's address space, between two guard regions. All guest
-/// accesses are checked against it: no guest address reaches host memory outside the window.
+/// One window of guest addresses [0, size), at one place in the host's address space, between two guard
+/// regions. All guest accesses are checked against it: no guest address reaches host memory outside the
+/// window.
 class ASHLAR_API FlatMemory final : public GuestMemory {
  public:
   /// Fails with out_of_memory when the host refuses the reservation, invalid_argument for a bad size.
@@ -110,12 +116,12 @@ class ASHLAR_API FlatMemory final : public GuestMemory {
 
   enum class Exchange : std::uint8_t { done, differs, fault };
   /// Replaces the 32-bit word at `at` by `desired` if it equals `expected`, in one step for guest threads too
-  /// (sequentially consistent). `differs`: nothing was changed, `expected` is what is there. `fault`: the word is
-  /// misaligned or not writable. Does not invalidate translations.
+  /// (sequentially consistent). `differs`: nothing was changed, `expected` is what is there. `fault`: the
+  /// word is misaligned or not writable. Does not invalidate translations.
   Exchange compare_exchange(GuestAddr at, std::uint32_t& expected, std::uint32_t desired) noexcept;
 
-  /// Host address of guest address 0. For system calls that hand memory to the host's kernel, which checks it (EFAULT);
-  /// dereferencing it directly is undefined where pages are not accessible.
+  /// Host address of guest address 0. For system calls that hand memory to the host's kernel, which checks it
+  /// (EFAULT); dereferencing it directly is undefined where pages are not accessible.
   std::byte* base() const noexcept { return base_; }
   /// Highest base address that the inline check lets through: size() plus half the upper guard.
   std::uint64_t check_limit() const noexcept;

@@ -11,15 +11,15 @@
 namespace ashlar {
 
 enum class ErrorCode {
-  invalid_argument,    ///< a value outside the documented range
-  invalid_ir,          ///< a block that the verifier refused
-  parse_error,         ///< IR text that does not parse
-  unknown_block,       ///< no block is registered under that id
-  already_exists,      ///< the id or range is taken
-  out_of_memory,       ///< the host refused memory, or a configured limit is reached
-  out_of_range,        ///< a guest range outside the memory
-  not_supported,       ///< this host, CPU or build can't do it
-  io_error,            ///< the host's file system said no
+  invalid_argument,  ///< a value outside the documented range
+  invalid_ir,        ///< a block that the verifier refused
+  parse_error,       ///< IR text that does not parse
+  unknown_block,     ///< no block is registered under that id
+  already_exists,    ///< the id or range is taken
+  out_of_memory,     ///< the host refused memory, or a configured limit is reached
+  out_of_range,      ///< a guest range outside the memory
+  not_supported,     ///< this host, CPU or build can't do it
+  io_error,          ///< the host's file system said no
 };
 
 /// The name of a code as it stands above, for logs.
@@ -35,8 +35,8 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT: implicit on purpose
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}        // NOLINT
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit on purpose
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
   bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }
   /// Precondition: ok().

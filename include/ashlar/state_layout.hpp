@@ -1,4 +1,5 @@
-// What a front end says about its guest's registers: their names, classes and how much each wants a host register.
+// What a front end says about its guest's registers: their names, classes and how much each wants a host
+// register.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct SlotInfo {
   std::uint8_t rank = 0;
 };
 
-/// The guest's state. Slot numbers are positions in `slots`; at most ir::Value::kMaxSlots. A layout must not change
-/// while a context or vCPU uses it.
+/// The guest's state. Slot numbers are positions in `slots`; at most ir::Value::kMaxSlots. A layout must not
+/// change while a context or vCPU uses it.
 struct StateLayout {
   std::vector<SlotInfo> slots;
 };

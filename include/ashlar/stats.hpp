@@ -29,8 +29,8 @@ struct StatInfo {
 
 ASHLAR_API const StatInfo& info(Stat stat) noexcept;
 
-/// Sums of all threads' counters at about one moment: each value is exact for threads at rest, and no value goes
-/// back between two snapshots (gauges apart).
+/// Sums of all threads' counters at about one moment: each value is exact for threads at rest, and no value
+/// goes back between two snapshots (gauges apart).
 struct ASHLAR_API StatsSnapshot {
   std::array<std::uint64_t, kStatCount> values{};
 

@@ -29,7 +29,8 @@ struct GuestRange {
   constexpr GuestAddr end() const { return begin + size; }
   constexpr bool contains(GuestAddr a) const { return a.value - begin.value < size; }
   constexpr bool overlaps(const GuestRange& o) const {
-    return size != 0 && o.size != 0 && (o.begin.value - begin.value < size || begin.value - o.begin.value < o.size);
+    return size != 0 && o.size != 0 &&
+           (o.begin.value - begin.value < size || begin.value - o.begin.value < o.size);
   }
 };
 

@@ -1,14 +1,14 @@
-// The memory of a vCPU as emitted code sees it. This is the ABI between the engine, the interpreter and both hosts'
-// emitted code; embedders use Vcpu (vcpu.hpp) instead.
+// The memory of a vCPU as emitted code sees it. This is the ABI between the engine, the interpreter and both
+// hosts' emitted code; embedders use Vcpu (vcpu.hpp) instead.
 //
 //   word    -40-n..-41   temporaries: temp i is word -41-i
 //   word    -40..-1      VcpuCold (its last word, -1, always reads as zero)
 //   base -> word 0..3    VcpuHot
 //   word    4..          state slots
 //
-// The x86-64 host's state register points 128 bytes past the base, so that the hot header and the first 28 slots are reached
-// by one-byte displacements; the AArch64 host's points to the cold header, so that its scaled displacements reach everything but
-// temporaries.
+// The x86-64 host's state register points 128 bytes past the base, so that the hot header and the first 28
+// slots are reached by one-byte displacements; the AArch64 host's points to the cold header, so that its
+// scaled displacements reach everything but temporaries.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,8 @@ namespace ashlar {
 
 class Vcpu;
 
-/// Reasons for a vCPU to look up from its work at the next check; bits of VcpuHot::attention. Any thread may set bits.
+/// Reasons for a vCPU to look up from its work at the next check; bits of VcpuHot::attention. Any thread may
+/// set bits.
 enum Attention : std::uint32_t {
   kAttendHalt = 1,       ///< Vcpu::request_halt
   kAttendFlush = 2,      ///< translations were invalidated: forget the jump cache and return stack
@@ -38,8 +39,8 @@ struct VcpuHot {
   std::uint32_t reserved;
   /// Guest instructions that may still run, where fuel is counted.
   std::int64_t fuel;
-  /// The jump cache that indirect jumps probe: the vCPU's own for its current mode, or one that always misses while
-  /// attention bits are set, so that emitted indirect jumps need no check of their own.
+  /// The jump cache that indirect jumps probe: the vCPU's own for its current mode, or one that always misses
+  /// while attention bits are set, so that emitted indirect jumps need no check of their own.
   std::atomic<const void*> jump_cache;
 };
 
@@ -48,7 +49,8 @@ struct VcpuCold {
   const void* entries[8];
   /// Operands of a runtime call (codegen::RuntimeEntry::runtime_call).
   std::uint64_t args[3];
-  /// Host float status word (MXCSR, FPSR) as emitted code left it; the engine folds its flags into float_flags.
+  /// Host float status word (MXCSR, FPSR) as emitted code left it; the engine folds its flags into
+  /// float_flags.
   std::uint64_t float_status;
   /// The table of reservation versions (mem/reservations.hpp).
   void* reservations;
@@ -56,7 +58,8 @@ struct VcpuCold {
   std::uint64_t canonical_nan64;
   std::uint64_t canonical_nan32;
   std::uint64_t spare[3];
-  /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block (codegen::RegisterDump).
+  /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block
+  /// (codegen::RegisterDump).
   void* dump;
   /// Lowest host stack pointer at which emitted calls still push return addresses.
   std::uint64_t ras_limit;
@@ -110,7 +113,8 @@ struct VcpuFrame {
 };
 
 /// Byte offset of a cold field from the frame's base (negative).
-#define ASHLAR_COLD_OFFSET(field) \
-  (static_cast<std::int32_t>(offsetof(::ashlar::VcpuCold, field)) - static_cast<std::int32_t>(sizeof(::ashlar::VcpuCold)))
+#define ASHLAR_COLD_OFFSET(field)                                   \
+  (static_cast<std::int32_t>(offsetof(::ashlar::VcpuCold, field)) - \
+   static_cast<std::int32_t>(sizeof(::ashlar::VcpuCold)))
 
 }  // namespace ashlar

@@ -1,5 +1,5 @@
-// The interface of a host back end: one virtual call per block. A back end is compiled in and emits on any machine; only executing
-// needs the right CPU. The engine chooses one; `dump` and tests use them, too.
+// The interface of a host back end: one virtual call per block. A back end is compiled in and emits on any
+// machine; only executing needs the right CPU. The engine chooses one; `dump` and tests use them, too.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,11 @@ namespace ashlar::codegen {
 
 enum class HostArch : std::uint8_t { x64, a64 };
 
-/// How code is to behave. Translations made under different options live in different tables and are never linked.
+/// How code is to behave. Translations made under different options live in different tables and are never
+/// linked.
 struct CompileOptions {
-  /// Linked code: slots resident in host registers across blocks, exits patchable, indirect jumps probe the jump cache. Not linked
-  /// (execute_block): nothing resident, every exit returns to the caller.
+  /// Linked code: slots resident in host registers across blocks, exits patchable, indirect jumps probe the
+  /// jump cache. Not linked (execute_block): nothing resident, every exit returns to the caller.
   bool linked = true;
   /// Charge the block's guest instructions at entry against VcpuHot::fuel.
   bool count_fuel = false;
@@ -38,10 +39,12 @@ struct RuntimeCode {
   std::uint32_t entries[static_cast<std::size_t>(RuntimeEntry::count)] = {};
   /// void enter(VcpuFrame*, const void* code): runs linked code; loads residents, sets the float unit up.
   std::uint32_t enter_linked = 0;
-  /// std::uint32_t enter_single(VcpuFrame*, const void* code, bool uses_float): runs code that is not linked; returns an exit
-  /// site's index, kSingleJump, or kSingleFault. The float unit is set up only if `uses_float`.
+  /// std::uint32_t enter_single(VcpuFrame*, const void* code, bool uses_float): runs code that is not linked;
+  /// returns an exit site's index, kSingleJump, or kSingleFault. The float unit is set up only if
+  /// `uses_float`.
   std::uint32_t enter_single = 0;
-  /// Where a host fault in linked / other code goes on: leaves with HostExit::access_fault / kSingleFault; registers are in the dump.
+  /// Where a host fault in linked / other code goes on: leaves with HostExit::access_fault / kSingleFault;
+  /// registers are in the dump.
   std::uint32_t resume_fault = 0;
   std::uint32_t resume_fault_single = 0;
 };
@@ -73,8 +76,9 @@ class Backend {
 
 /// What the CPU offers beyond the base ISA; chosen once at start, overridable for tests.
 struct HostFeatures {
-  bool bmi1 = false, bmi2 = false, lzcnt = false, popcnt = false, sse41 = false, avx = false, fma = false;  // x64
-  bool lse = false;                                                                                          // a64
+  bool bmi1 = false, bmi2 = false, lzcnt = false, popcnt = false, sse41 = false, avx = false,
+       fma = false;  // x64
+  bool lse = false;  // a64
 };
 
 /// The x86-64 back end. Thread-safe.

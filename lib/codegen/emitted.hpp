@@ -1,5 +1,6 @@
-// What a back end hands over: host code and everything that others must know about it. Plain records; the code is position
-// independent and deterministic. The cache copies, links and unlinks it without knowing opcodes.
+// What a back end hands over: host code and everything that others must know about it. Plain records; the
+// code is position independent and deterministic. The cache copies, links and unlinks it without knowing
+// opcodes.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,8 @@ enum class ExitKind : std::uint8_t {
   stop,       ///< a stop terminal; `stop_reason`, `detail`; resume at `target`; never linked
 };
 
-/// One way out of a translation. Emitted code names it to the runtime by the return address of a call to the `exit` entry
+/// One way out of a translation. Emitted code names it to the runtime by the return address of a call to the
+/// `exit` entry
 /// (`return_offset`), so that an unlinked exit costs a few bytes and a linked one nothing.
 struct ExitSite {
   static constexpr std::uint32_t kNotPatchable = ~std::uint32_t{0};
@@ -33,28 +35,30 @@ struct ExitSite {
   std::uint32_t patch_offset = kNotPatchable;
   /// Offset of the stub that the unlinked branch goes to.
   std::uint32_t stub_offset = 0;
-  /// Offset behind the stub's call into the runtime: how the runtime recognises the site. Ascending over sites in linked code;
-  /// code that is not linked returns the site's index instead.
+  /// Offset behind the stub's call into the runtime: how the runtime recognises the site. Ascending over
+  /// sites in linked code; code that is not linked returns the site's index instead.
   std::uint32_t return_offset = 0;
 };
 
 /// A value in a host register that is not yet in the frame.
 struct WriteBack {
-  std::int16_t word;   ///< frame word
-  std::uint8_t reg;    ///< host register id
+  std::int16_t word;  ///< frame word
+  std::uint8_t reg;   ///< host register id
   bool is_float;
 };
 
-/// A place where emitted code may be stopped: by a host fault at `offset`, or by a failed check whose stub's call returns to `offset`.
-/// Everything before IR instruction `inst` is done, nothing of it and of later ones. A failed check says only that the emitted code
-/// does not handle the case (an address outside the window's inline check, a binary32 that is not boxed): the interpreter does.
+/// A place where emitted code may be stopped: by a host fault at `offset`, or by a failed check whose stub's
+/// call returns to `offset`. Everything before IR instruction `inst` is done, nothing of it and of later
+/// ones. A failed check says only that the emitted code does not handle the case (an address outside the
+/// window's inline check, a binary32 that is not boxed): the interpreter does.
 struct FaultSite {
-  std::uint32_t offset = 0;         ///< ascending over sites of the same kind
-  std::uint32_t guest_inst = 0;     ///< index of the boundary: the guest instruction to resume at
-  std::uint32_t inst = 0;           ///< the IR instruction; after a failed check the interpreter goes on with it
+  std::uint32_t offset = 0;      ///< ascending over sites of the same kind
+  std::uint32_t guest_inst = 0;  ///< index of the boundary: the guest instruction to resume at
+  std::uint32_t inst = 0;        ///< the IR instruction; after a failed check the interpreter goes on with it
   std::uint32_t write_back_begin = 0;
   std::uint16_t write_back_count = 0;
-  /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not canonical yet.
+  /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not
+  /// canonical yet.
   std::uint32_t pending_nan64 = 0;
   std::uint32_t pending_nan32 = 0;
   /// Guest instructions of the block that were charged as fuel at entry but are not done.
@@ -75,10 +79,10 @@ struct Emitted {
   std::vector<WriteBack> write_backs;
   std::vector<CodeMapEntry> code_map;
   std::vector<GuestRange> guest_ranges;
-  std::vector<GuestAddr> guest_pcs;      ///< address of each boundary
+  std::vector<GuestAddr> guest_pcs;  ///< address of each boundary
   BlockKey key;
   std::uint32_t guest_inst_count = 0;
-  bool uses_float = false;               ///< touches the float unit: single-block code needs it set up
+  bool uses_float = false;  ///< touches the float unit: single-block code needs it set up
 
   void clear() {
     code.clear();

@@ -1,5 +1,5 @@
-// What the fault handler must know of this machine: registers of an interrupted context, its redirection. Implemented by the host
-// folder of the machine that the library is built for; async-signal-safe.
+// What the fault handler must know of this machine: registers of an interrupted context, its redirection.
+// Implemented by the host folder of the machine that the library is built for; async-signal-safe.
 #pragma once
 
 #include <cstdint>

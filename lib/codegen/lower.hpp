@@ -1,5 +1,6 @@
-// The lowering driver: walks a block in order and asks the host's emitter for each instruction. The emitter has one member
-// `emit_<opcode>` per line of the opcode table; a missing one does not build. Used by both hosts' back ends.
+// The lowering driver: walks a block in order and asks the host's emitter for each instruction. The emitter
+// has one member `emit_<opcode>` per line of the opcode table; a missing one does not build. Used by both
+// hosts' back ends.
 #pragma once
 
 #include <cstddef>

@@ -31,7 +31,8 @@ void Plan::find_next_uses(const ir::Block& block) {
   uses_float_ = false;
   const auto insts = block.insts();
   const auto word_of = [](Value v) { return static_cast<std::size_t>(WordIndex::of(v)); };
-  // Backwards. A stretch ends at each instruction that can leave, fault or look at state; its number is new in each block.
+  // Backwards. A stretch ends at each instruction that can leave, fault or look at state; its number is new
+  // in each block.
   ++stretch_;
   for (std::size_t n = insts.size(); n-- > 0;) {
     const Inst& inst = insts[n];
@@ -70,8 +71,8 @@ void Plan::find_next_uses(const ir::Block& block) {
 }
 
 void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
-  // A base that passed the check stays good until it is overwritten; a value made from it by adding a constant inherits that with an
-  // offset, as long as offset plus displacement stays within the guards.
+  // A base that passed the check stays good until it is overwritten; a value made from it by adding a
+  // constant inherits that with an offset, as long as offset plus displacement stays within the guards.
   struct Known {
     std::int16_t word;
     std::int64_t offset;  // value of `word` is a checked address plus this

@@ -1,5 +1,6 @@
-// What is known of a block before emission: when each value is used next, and which accesses need a bounds check. Computed once
-// per block by one backward and one forward pass; host-neutral. Used by the lowering driver and both hosts' emitters.
+// What is known of a block before emission: when each value is used next, and which accesses need a bounds
+// check. Computed once per block by one backward and one forward pass; host-neutral. Used by the lowering
+// driver and both hosts' emitters.
 #pragma once
 
 #include <array>
@@ -18,8 +19,9 @@ struct WordIndex {
   static constexpr int of(ir::Value v) { return v.word + kBias; }
 };
 
-/// Facts about one instruction. "Next" positions are instruction indices of the value's next read; kNever if it is not read again before
-/// it is overwritten or the block ends (a slot's value then still has to reach the frame).
+/// Facts about one instruction. "Next" positions are instruction indices of the value's next read; kNever if
+/// it is not read again before it is overwritten or the block ends (a slot's value then still has to reach
+/// the frame).
 struct InstPlan {
   static constexpr std::uint16_t kNever = 0xffff;
   std::uint16_t next_dst = kNever;
@@ -28,7 +30,8 @@ struct InstPlan {
   std::uint16_t next_c = kNever;
   /// The access's base is not known to pass the window check.
   bool needs_check = false;
-  /// This write to a slot is overwritten later, and nothing in between can leave the block or fault: it need not be stored.
+  /// This write to a slot is overwritten later, and nothing in between can leave the block or fault: it need
+  /// not be stored.
   bool dead_store = false;
 };
 
@@ -50,8 +53,8 @@ class Plan {
   std::vector<std::uint16_t> guest_inst_;
   /// Of each word, where it is read next: position + 1, 0 for never. All 0 between blocks.
   std::array<std::uint16_t, WordIndex::kCount> next_{};
-  /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the number of the stretch
-  /// without observers that the replacement lies in.
+  /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the
+  /// number of the stretch without observers that the replacement lies in.
   std::array<std::uint32_t, WordIndex::kCount> replaced_in_{};
   std::uint32_t stretch_ = 0;
   bool uses_float_ = false;
@@ -64,10 +67,34 @@ struct Reads {
 constexpr Reads reads_of(ir::Form form) {
   using F = ir::Form;
   switch (form) {
-    case F::nop: case F::c64: case F::d: case F::fence: case F::jmp: case F::exit: return {};
-    case F::s: case F::r: case F::ri: case F::rx: case F::ld: case F::xri: case F::bri: case F::ind: return {true, false, false};
-    case F::rr: case F::rrx: case F::st: case F::amo: case F::xrr: case F::brr: case F::mode: return {true, true, false};
-    case F::rrr: case F::cas: case F::help: return {true, true, true};
+    case F::nop:
+    case F::c64:
+    case F::d:
+    case F::fence:
+    case F::jmp:
+    case F::exit:
+      return {};
+    case F::s:
+    case F::r:
+    case F::ri:
+    case F::rx:
+    case F::ld:
+    case F::xri:
+    case F::bri:
+    case F::ind:
+      return {true, false, false};
+    case F::rr:
+    case F::rrx:
+    case F::st:
+    case F::amo:
+    case F::xrr:
+    case F::brr:
+    case F::mode:
+      return {true, true, false};
+    case F::rrr:
+    case F::cas:
+    case F::help:
+      return {true, true, true};
   }
   return {};
 }

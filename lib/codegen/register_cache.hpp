@@ -1,9 +1,10 @@
-// The register allocator of tier 1: which value sits in which host register, decided in one forward pass while instructions are
-// emitted. It works on register ids, masks and next-use positions; loads, stores and moves are requested from the host through `Ops`.
-// Used by both hosts' emitters.
+// The register allocator of tier 1: which value sits in which host register, decided in one forward pass
+// while instructions are emitted. It works on register ids, masks and next-use positions; loads, stores and
+// moves are requested from the host through `Ops`. Used by both hosts' emitters.
 //
 // Invariants:
-//  - a resident slot's register always holds its current value; the frame's copy is stale until an exit stores it;
+//  - a resident slot's register always holds its current value; the frame's copy is stale until an exit
+//  stores it;
 //  - a cached value has exactly one register; if it is not dirty, the frame holds the same value;
 //  - a locked register is an operand of the instruction being emitted and is neither evicted nor given out.
 #pragma once
@@ -39,10 +40,10 @@ struct Reg {
 
 /// What is known of a float value beyond its bits.
 enum class FloatKnowledge : std::uint8_t {
-  raw,         ///< nothing
-  boxed32,     ///< a well-formed boxed binary32
-  result32,    ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
-  result64,    ///< binary64 arithmetic result: a NaN may not be canonical yet
+  raw,       ///< nothing
+  boxed32,   ///< a well-formed boxed binary32
+  result32,  ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
+  result64,  ///< binary64 arithmetic result: a NaN may not be canonical yet
 };
 
 struct Resident {
@@ -83,8 +84,8 @@ class RegisterCache {
     return !r.is_none() && (resident_ & r.mask()) != 0;
   }
 
-  /// Brings `v` into a register of its class, loading it if need be, and locks that for this instruction. `next` is the value's next
-  /// read behind this instruction. Not for the zero word.
+  /// Brings `v` into a register of its class, loading it if need be, and locks that for this instruction.
+  /// `next` is the value's next read behind this instruction. Not for the zero word.
   Reg use(ir::Value v, bool is_float, std::uint16_t next) {
     Reg r = where(v);
     if (r.is_none()) {
@@ -97,14 +98,16 @@ class RegisterCache {
     return r;
   }
 
-  /// Notes a read of a value that was used in place (as a memory operand, or already in a register without locking).
+  /// Notes a read of a value that was used in place (as a memory operand, or already in a register without
+  /// locking).
   void touch(ir::Value v, std::uint16_t next) {
     const Reg r = where(v);
     if (!r.is_none()) entries_[r.id].next = next;
   }
 
-  /// The register that is to receive the new value of `v`: its own if it has one, else a fresh one. What it held before is dead.
-  /// Fetch the operands first. `dead` marks a slot value that need not reach the frame (InstPlan::dead_store).
+  /// The register that is to receive the new value of `v`: its own if it has one, else a fresh one. What it
+  /// held before is dead. Fetch the operands first. `dead` marks a slot value that need not reach the frame
+  /// (InstPlan::dead_store).
   Reg define(ir::Value v, bool is_float, std::uint16_t next, bool dead = false) {
     Reg r = where(v);
     if (r.is_none()) {
@@ -172,7 +175,8 @@ class RegisterCache {
     free_ |= r.mask() & cacheable_;
   }
 
-  /// The operands have been read for the last time in this instruction: their registers may be given to others.
+  /// The operands have been read for the last time in this instruction: their registers may be given to
+  /// others.
   void unlock_operands() { locked_ &= taken_; }
 
   void lock(Reg r) { locked_ |= r.mask(); }
@@ -193,7 +197,8 @@ class RegisterCache {
     }
   }
 
-  /// Stores every dirty slot (and, if `temps`, every temporary that is read again) to the frame; registers stay valid.
+  /// Stores every dirty slot (and, if `temps`, every temporary that is read again) to the frame; registers
+  /// stay valid.
   void write_back_all(bool temps) {
     for_each_dirty([&](Reg r, Entry& e) {
       if (e.value.is_temp() && (!temps || e.next == kNever)) return;
@@ -216,8 +221,8 @@ class RegisterCache {
     pending_ = 0;
   }
 
-  /// Appends what an exit here has to store: dirty slots; `inside`: also temporaries and values that do not outlive the block, because
-  /// another engine will go on with the block in the middle.
+  /// Appends what an exit here has to store: dirty slots; `inside`: also temporaries and values that do not
+  /// outlive the block, because another engine will go on with the block in the middle.
   void collect_write_backs(std::vector<WriteBack>& out, bool inside = false) const {
     std::uint64_t set = dirty_;
     while (set != 0) {
@@ -247,7 +252,8 @@ class RegisterCache {
       pending_ &= ~r.mask();
     }
   }
-  /// Float registers whose NaN may not be canonical and whose value is still wanted by somebody: slots (unless dead) and live temporaries.
+  /// Float registers whose NaN may not be canonical and whose value is still wanted by somebody: slots
+  /// (unless dead) and live temporaries.
   std::uint64_t pending_nans() const { return pending_; }
   bool is_slot_register(Reg r) const { return entries_[r.id].value.is_slot() && !entries_[r.id].dead; }
 
@@ -294,7 +300,8 @@ class RegisterCache {
     }
     forget(r);
   }
-  /// Operands that die here may give their registers to the destination (two-address hosts cope with the aliasing).
+  /// Operands that die here may give their registers to the destination (two-address hosts cope with the
+  /// aliasing).
   void release_dead_operands() {
     std::uint64_t set = locked_ & cacheable_ & ~taken_;
     while (set != 0) {
@@ -321,7 +328,8 @@ class RegisterCache {
     while (set != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;
-      const std::uint32_t score = (std::uint32_t{entries_[r.id].next} << 1 | ((dirty_ & r.mask()) == 0 ? 1u : 0u)) + 1;
+      const std::uint32_t score =
+          (std::uint32_t{entries_[r.id].next} << 1 | ((dirty_ & r.mask()) == 0 ? 1u : 0u)) + 1;
       if (score > best_score) {
         best_score = score;
         best = r;

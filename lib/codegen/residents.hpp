@@ -1,5 +1,6 @@
-// Which state slots live in host registers across linked blocks: the front end ranks, the host offers registers. Used by both hosts
-// and by the engine, which moves residents between registers and frame at faults.
+// Which state slots live in host registers across linked blocks: the front end ranks, the host offers
+// registers. Used by both hosts and by the engine, which moves residents between registers and frame at
+// faults.
 #pragma once
 
 #include <algorithm>

@@ -9,7 +9,8 @@ namespace ashlar::codegen {
 
 namespace {
 
-std::uint64_t value_of(const RegisterDump& dump, const FaultSite& site, unsigned number, bool is_float) noexcept {
+std::uint64_t value_of(const RegisterDump& dump, const FaultSite& site, unsigned number,
+                       bool is_float) noexcept {
   namespace s = ir::semantics;
   if (!is_float) return dump.gpr[number];
   const std::uint64_t bits = dump.vec[number];

@@ -1,5 +1,5 @@
-// Rebuilds the frame after emitted code was stopped in the middle, from the register dump and the fault site. Host-neutral; used by
-// the engine's dispatcher and by tests.
+// Rebuilds the frame after emitted code was stopped in the middle, from the register dump and the fault site.
+// Host-neutral; used by the engine's dispatcher and by tests.
 #pragma once
 
 #include <span>
@@ -10,7 +10,8 @@
 
 namespace ashlar::codegen {
 
-/// Stores what the site and `residents` (empty for code that is not linked) say is in registers. NaNs become canonical. Refunds fuel.
+/// Stores what the site and `residents` (empty for code that is not linked) say is in registers. NaNs become
+/// canonical. Refunds fuel.
 void restore_frame(VcpuFrame& frame, const FaultSite& site, std::span<const WriteBack> write_backs,
                    std::span<const Resident> residents, const RegisterDump& dump) noexcept;
 

@@ -14,7 +14,8 @@ std::uint64_t float_slow(VcpuFrame* frame, std::uint32_t desc) noexcept {
   const auto op = static_cast<ir::Opcode>(desc & 0xffff);
   const auto mode = static_cast<RoundingMode>(desc >> 16 & 7);
   std::uint8_t flags = 0;
-  const std::uint64_t result = ir::semantics::eval_float(op, mode, cold.args[0], cold.args[1], cold.args[2], flags);
+  const std::uint64_t result =
+      ir::semantics::eval_float(op, mode, cold.args[0], cold.args[1], cold.args[2], flags);
   cold.float_flags |= flags;
   return result;
 }

@@ -21,11 +21,13 @@ using codegen::RuntimeEntry;
 namespace {
 
 std::uint64_t nanoseconds() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
 }
 
-/// The code memories of the process, for the fault handler: it may only read, and a memory that goes leaves a hole.
+/// The code memories of the process, for the fault handler: it may only read, and a memory that goes leaves a
+/// hole.
 struct Registered {
   std::atomic<const cache::CodeMemory*> memory{nullptr};
   std::atomic<cache::CodeCache*> code{nullptr};
@@ -58,8 +60,9 @@ struct Jit::FaultHook {
       codegen::context_dump(context, *static_cast<codegen::RegisterDump*>(cold.dump));
       cold.exit_info = reinterpret_cast<std::uintptr_t>(pc);
       cold.fault_addr = reinterpret_cast<std::uintptr_t>(info->si_addr);
-      codegen::context_redirect(context, ref.in->flavour().linked ? registered[i].resume_linked.load(std::memory_order_relaxed)
-                                                                  : registered[i].resume_single.load(std::memory_order_relaxed));
+      codegen::context_redirect(context, ref.in->flavour().linked
+                                             ? registered[i].resume_linked.load(std::memory_order_relaxed)
+                                             : registered[i].resume_single.load(std::memory_order_relaxed));
       return true;
     }
     return false;
@@ -74,7 +77,8 @@ struct Jit::FaultHook {
     if (i == kMaxRegistered) return false;
     registered[i].code.store(jit.code_.get(), std::memory_order_relaxed);
     registered[i].resume_linked.store(jit.runtime_ + jit.offsets_.resume_fault, std::memory_order_relaxed);
-    registered[i].resume_single.store(jit.runtime_ + jit.offsets_.resume_fault_single, std::memory_order_relaxed);
+    registered[i].resume_single.store(jit.runtime_ + jit.offsets_.resume_fault_single,
+                                      std::memory_order_relaxed);
     registered[i].memory.store(jit.memory_.get(), std::memory_order_release);
     if (i == count) registered_count.store(count + 1, std::memory_order_release);
     return true;
@@ -82,7 +86,8 @@ struct Jit::FaultHook {
   static void remove(const Jit& jit) {
     std::lock_guard lock(registered_mutex);
     for (Registered& entry : registered)
-      if (entry.memory.load(std::memory_order_relaxed) == jit.memory_.get()) entry.memory.store(nullptr, std::memory_order_release);
+      if (entry.memory.load(std::memory_order_relaxed) == jit.memory_.get())
+        entry.memory.store(nullptr, std::memory_order_release);
   }
 };
 
@@ -108,10 +113,17 @@ Result<void> Jit::set_up() {
   config.limit = config_.code_limit;
   config.probe = {first, 1, second, 2};
   switch (config_.code_memory) {
-    case CodeMemoryMode::automatic: break;
-    case CodeMemoryMode::dual_mapped: config.kind = cache::CodeMemoryKind::dual_mapped; break;
-    case CodeMemoryMode::toggled: config.kind = cache::CodeMemoryKind::toggled; break;
-    case CodeMemoryMode::none: config.kind = cache::CodeMemoryKind::none; break;
+    case CodeMemoryMode::automatic:
+      break;
+    case CodeMemoryMode::dual_mapped:
+      config.kind = cache::CodeMemoryKind::dual_mapped;
+      break;
+    case CodeMemoryMode::toggled:
+      config.kind = cache::CodeMemoryKind::toggled;
+      break;
+    case CodeMemoryMode::none:
+      config.kind = cache::CodeMemoryKind::none;
+      break;
   }
   auto memory = cache::CodeMemory::create(config);
   if (!memory) return memory.error();
@@ -129,8 +141,10 @@ Result<void> Jit::set_up() {
   enter_single_ = function_at<EnterSingle>(runtime_ + offsets_.enter_single);
   residents_ = backend_->residents(layout);
   missing_ = std::make_unique<codegen::JumpCache>();
-  for (codegen::JumpCacheEntry& e : missing_->entries) e = {~std::uint64_t{0}, entry(RuntimeEntry::jump_miss)};
-  code_ = std::make_unique<CodeCache>(*memory_, backend_->patcher(), backend_->code_alignment(), epochs_, stats_);
+  for (codegen::JumpCacheEntry& e : missing_->entries)
+    e = {~std::uint64_t{0}, entry(RuntimeEntry::jump_miss)};
+  code_ =
+      std::make_unique<CodeCache>(*memory_, backend_->patcher(), backend_->code_alignment(), epochs_, stats_);
   if (!FaultHook::add(*this)) return Error{ErrorCode::not_supported, "the process has too many contexts"};
   return {};
 }
@@ -163,8 +177,8 @@ void Jit::give_back(std::unique_ptr<Workshop> workshop) {
   workshops_.push_back(std::move(workshop));
 }
 
-bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen::Emitted& out, CodeDigest& digest, Got& got,
-               StatsCell& stats) {
+bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen::Emitted& out,
+               CodeDigest& digest, Got& got, StatsCell& stats) {
   const Translated translated = translator_.translate(key, workshop.buffers, stats);
   if (translated.block == nullptr) {
     got.fault = translated.fault;
@@ -178,7 +192,8 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen
   const Result<void> compiled = workshop.compiler->compile(*translated.block, options, out);
   stats.add(Stat::compile_time, nanoseconds() - begin);
   if (!compiled) {
-    if (config_.logger != nullptr) config_.logger->error("block 0x{:x} is interpreted: {}", key.addr.value, compiled.error().message);
+    if (config_.logger != nullptr)
+      config_.logger->error("block 0x{:x} is interpreted: {}", key.addr.value, compiled.error().message);
     return false;
   }
   stats.add(Stat::blocks_compiled);
@@ -197,7 +212,8 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
     return {found, {}, true};
   }
   stats.add(Stat::lookup_misses);
-  if (const auto claim = code_->claim(key, flavour, cache::OnBusy::wait); !claim.claimed) return {claim.value, {}, true};
+  if (const auto claim = code_->claim(key, flavour, cache::OnBusy::wait); !claim.claimed)
+    return {claim.value, {}, true};
   std::unique_ptr<Workshop> workshop = borrow();
   Got got;
   // Code that is changed again and again while it is compiled is interpreted after some attempts.
@@ -224,7 +240,8 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
   return got;
 }
 
-void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& stats, CodeCache::Removed& removed) {
+void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& stats,
+                  CodeCache::Removed& removed) {
   struct Job {
     BlockKey key;
     codegen::Emitted emitted;

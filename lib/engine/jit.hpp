@@ -1,5 +1,6 @@
-// What a context has for compiled code: the back end, executable memory with the runtime's routines, the code cache, compilers. Made when
-// a JitExecutor is first used. Also the host fault handler of emitted code. For the engine's own files.
+// What a context has for compiled code: the back end, executable memory with the runtime's routines, the code
+// cache, compilers. Made when a JitExecutor is first used. Also the host fault handler of emitted code. For
+// the engine's own files.
 #pragma once
 
 #include <memory>
@@ -38,7 +39,9 @@ class Jit {
   /// Precondition for what follows: available().
   cache::CodeCache& code() noexcept { return *code_; }
   std::span<const codegen::Resident> residents() const noexcept { return residents_; }
-  const void* entry(codegen::RuntimeEntry e) const noexcept { return runtime_ + offsets_.entries[static_cast<std::size_t>(e)]; }
+  const void* entry(codegen::RuntimeEntry e) const noexcept {
+    return runtime_ + offsets_.entries[static_cast<std::size_t>(e)];
+  }
   using EnterLinked = void (*)(VcpuFrame*, const void* code);
   using EnterSingle = std::uint32_t (*)(VcpuFrame*, const void* code, bool uses_float);
   EnterLinked enter_linked() const noexcept { return enter_linked_; }
@@ -73,8 +76,8 @@ class Jit {
   std::unique_ptr<Workshop> borrow();
   void give_back(std::unique_ptr<Workshop> workshop);
   /// Translates and emits into the workshop's record. False: `got` says why.
-  bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, codegen::Emitted& out, CodeDigest& digest,
-            Got& got, StatsCell& stats);
+  bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, codegen::Emitted& out,
+            CodeDigest& digest, Got& got, StatsCell& stats);
   void make_room(cache::CodeCache::Removed& removed);
 
   const ContextConfig& config_;

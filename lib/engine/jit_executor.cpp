@@ -1,5 +1,6 @@
-// Tier 1 as an execution engine: the dispatcher between emitted code and the cache. What emitted code does not do (fault handling, the
-// last instructions before fuel runs out, blocks for which there is no code memory) the interpreter does.
+// Tier 1 as an execution engine: the dispatcher between emitted code and the cache. What emitted code does
+// not do (fault handling, the last instructions before fuel runs out, blocks for which there is no code
+// memory) the interpreter does.
 #include <algorithm>
 #include <limits>
 
@@ -65,7 +66,8 @@ class Dispatcher {
         jumps = &mine_->select(key.mode, flavour_);
         if (session_.attention()) continue;
         got = get(key);
-        if (got.translation == nullptr && got.fault.kind != FaultKind::none) return session_.fault(got.fault, Tier::jit);
+        if (got.translation == nullptr && got.fault.kind != FaultKind::none)
+          return session_.fault(got.fault, Tier::jit);
       }
       if (got.translation == nullptr) {
         from = nullptr;
@@ -93,7 +95,8 @@ class Dispatcher {
               from = ref.from;
               exit = ref.exit;
               break;
-            case ExitKind::attention: break;
+            case ExitKind::attention:
+              break;
             case ExitKind::fuel:
               if (auto stopped = interpret(0, nullptr)) return *stopped;
               break;
@@ -103,13 +106,17 @@ class Dispatcher {
           }
           break;
         }
-        case HostExit::jump: session_.stats().add(Stat::jump_cache_misses); break;
-        case HostExit::mode: break;
+        case HostExit::jump:
+          session_.stats().add(Stat::jump_cache_misses);
+          break;
+        case HostExit::mode:
+          break;
         case HostExit::check_fault:
         case HostExit::access_fault:
           if (auto stopped = recover(key.mode)) return *stopped;
           break;
-        case HostExit::helper_exit: break;
+        case HostExit::helper_exit:
+          break;
       }
     }
   }
@@ -182,7 +189,8 @@ class Dispatcher {
     frame_.cold().guest_float_control = float_unit::guest_word(context_.frontend().rounding(mode));
   }
   void fold_float_flags() {
-    if (const std::uint8_t raised = float_unit::flags_of(frame_.cold().float_status)) frame_.cold().float_flags |= raised;
+    if (const std::uint8_t raised = float_unit::flags_of(frame_.cold().float_status))
+      frame_.cold().float_flags |= raised;
   }
 
   void enter(const Translation& translation, std::uint64_t mode) {
@@ -214,7 +222,8 @@ class Dispatcher {
     return result;
   }
 
-  /// After a fault in emitted code: rebuilds the frame, and the interpreter goes on with the block; it is the judge of faults.
+  /// After a fault in emitted code: rebuilds the frame, and the interpreter goes on with the block; it is the
+  /// judge of faults.
   std::optional<ExecutionResult> recover(std::uint64_t mode) {
     VcpuCold& cold = frame_.cold();
     const auto* at = reinterpret_cast<const std::byte*>(cold.exit_info);
@@ -223,16 +232,19 @@ class Dispatcher {
     ASHLAR_ASSERT(ref.site != nullptr, "emitted code faulted at a place that is not known");
     if (!check) mem::abandon_store_conditional(cold, reinterpret_cast<const void*>(cold.fault_addr));
     codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(),
-                           ref.in->flavour().linked ? jit_.residents() : std::span<const codegen::Resident>(), mine_->dump());
+                           ref.in->flavour().linked ? jit_.residents() : std::span<const codegen::Resident>(),
+                           mine_->dump());
     const BlockKey key = ref.in->key();
     session_.float_env().leave(frame_);
     const IrCache::Got got = session_.find(key);
     const engine::CodeDigest made_from = Jit::digest_of(*ref.in);
-    if (got.block != nullptr && got.block->digest().kind == made_from.kind && got.block->digest().hash == made_from.hash) {
+    if (got.block != nullptr && got.block->digest().kind == made_from.kind &&
+        got.block->digest().hash == made_from.hash) {
       session_.set_key(key);
       return interpret(ref.site->inst, got.block);
     }
-    // The guest's code has changed meanwhile: what the emitted code was made from is gone. The guest instruction is done anew as it is now.
+    // The guest's code has changed meanwhile: what the emitted code was made from is gone. The guest
+    // instruction is done anew as it is now.
     const auto pcs = ref.in->guest_pcs();
     session_.set_key({pcs.empty() ? key.addr : pcs[ref.site->guest_inst], mode});
     return interpret(0, nullptr);
@@ -258,13 +270,17 @@ class Dispatcher {
     session_.float_env().leave(frame_);
     session_.stats().add(Stat::interpreter_blocks, state.blocks);
     switch (outcome) {
-      case Outcome::fault: return session_.fault(mem::load_fault(frame_.cold()), Tier::interpreter);
-      case Outcome::fuel: return of_reason(ExitReason::fuel, Tier::interpreter);
-      case Outcome::stop: return stop(state.stop_reason, state.detail, Tier::interpreter);
+      case Outcome::fault:
+        return session_.fault(mem::load_fault(frame_.cold()), Tier::interpreter);
+      case Outcome::fuel:
+        return of_reason(ExitReason::fuel, Tier::interpreter);
+      case Outcome::stop:
+        return stop(state.stop_reason, state.detail, Tier::interpreter);
       case Outcome::lookup:
       case Outcome::attention:
       case Outcome::hot:
-      case Outcome::block_done: return std::nullopt;
+      case Outcome::block_done:
+        return std::nullopt;
     }
     return std::nullopt;
   }
@@ -286,7 +302,8 @@ ExecutionResult JitExecutor::execute_block(Vcpu& vcpu, BlockKey key) {
   return Dispatcher(context_.impl(), vcpu, false).execute_one(key);
 }
 
-std::size_t JitExecutor::execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys, std::span<ExecutionResult> results) {
+std::size_t JitExecutor::execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,
+                                        std::span<ExecutionResult> results) {
   Dispatcher dispatcher(context_.impl(), vcpu, false);
   const std::size_t count = std::min(keys.size(), results.size());
   dispatcher.prepare(keys.first(count));

@@ -1,4 +1,5 @@
-// What the JIT keeps with a vCPU: jump caches by mode and flavour, and the register dump of faults. For the engine's own files.
+// What the JIT keeps with a vCPU: jump caches by mode and flavour, and the register dump of faults. For the
+// engine's own files.
 #pragma once
 
 #include <memory>

@@ -236,7 +236,8 @@ void stop_at(Context& context, std::size_t from, std::size_t boundary, Outcome o
   fuel -= needed;
 }
 
-/// At kStopHere. Which guest instruction that is can't be told from the instruction: some have none of their own.
+/// At kStopHere. Which guest instruction that is can't be told from the instruction: some have none of their
+/// own.
 [[gnu::noinline, gnu::cold]] Outcome stopped_here(Context& context) {
   const ir::Block& block = *context.current->block;
   set_next(*context.frame, {block.boundaries()[context.stop_boundary].pc, block.key().mode});

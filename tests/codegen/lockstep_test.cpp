@@ -1,5 +1,5 @@
-// Emitted code against the interpreter: the same random blocks from the same states, complete states compared after each. Linked and
-// single-block code, with and without fuel, with each CPU feature switched off.
+// Emitted code against the interpreter: the same random blocks from the same states, complete states compared
+// after each. Linked and single-block code, with and without fuel, with each CPU feature switched off.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -29,8 +29,9 @@ unsigned block_count(unsigned fallback) {
   return asked != nullptr ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : fallback;
 }
 
-void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, const codegen::CompileOptions& options,
-              const codegen::HostFeatures& features, unsigned blocks) {
+void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
+              const codegen::CompileOptions& options, const codegen::HostFeatures& features,
+              unsigned blocks) {
   if (!NativeMachine::available()) return;
   NativeMachine machine(test::test_layout(), test::test_helpers(), features);
   auto memory_a = test::make_test_memory();
@@ -55,17 +56,23 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, const c
         v->set_pc(block->key().addr);
         v->set_mode(block->key().mode);
       }
-      const BlockEnd wanted = NativeMachine::interpret(interpreted, *block, test::test_helpers(), options.count_fuel);
+      const BlockEnd wanted =
+          NativeMachine::interpret(interpreted, *block, test::test_helpers(), options.count_fuel);
       const BlockEnd got = machine.run(native, *block, options);
       std::string diff = test::difference(interpreted, native);
-      // Emitted code may notice a helper's wish to leave where the interpreter goes on to the block's end, and the other way round.
-      if (wanted.outcome != got.outcome || (wanted.outcome == interp::Outcome::stop && (wanted.stop_reason != got.stop_reason || wanted.detail != got.detail)))
+      // Emitted code may notice a helper's wish to leave where the interpreter goes on to the block's end,
+      // and the other way round.
+      if (wanted.outcome != got.outcome ||
+          (wanted.outcome == interp::Outcome::stop &&
+           (wanted.stop_reason != got.stop_reason || wanted.detail != got.detail)))
         diff += "ends differ\n";
       if (options.count_fuel && interpreted.frame().hot.fuel != native.frame().hot.fuel)
-        diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " + std::to_string(native.frame().hot.fuel) + "\n";
+        diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " +
+                std::to_string(native.frame().hot.fuel) + "\n";
       if (!diff.empty()) {
         const auto listing = machine.compiler().listing(*block, options);
-        FAIL("seed ", seed, " block ", i, " repeat ", repeat, "\n", diff, "interpreter: ", describe(wanted), ", native: ", describe(got), "\n", ir::print(*block, &test::test_layout()),
+        FAIL("seed ", seed, " block ", i, " repeat ", repeat, "\n", diff, "interpreter: ", describe(wanted),
+             ", native: ", describe(got), "\n", ir::print(*block, &test::test_layout()),
              listing ? listing.value() : listing.error().message);
       }
     }

@@ -16,9 +16,10 @@ const char* form_name(ir::Form form) {
     return #name;
     FORM(nop)
     FORM(c64)
-    FORM(d) FORM(s) FORM(r) FORM(rr) FORM(ri) FORM(rrx) FORM(rx) FORM(rrr) FORM(ld) FORM(st) FORM(amo)
-        FORM(cas) FORM(fence) FORM(help) FORM(xrr) FORM(xri) FORM(jmp) FORM(brr) FORM(bri) FORM(ind)
-            FORM(mode) FORM(exit)
+    FORM(d)
+    FORM(s) FORM(r) FORM(rr) FORM(ri) FORM(rrx) FORM(rx) FORM(rrr) FORM(ld) FORM(st) FORM(amo) FORM(cas)
+        FORM(fence) FORM(help) FORM(xrr) FORM(xri) FORM(jmp) FORM(brr) FORM(bri) FORM(ind) FORM(mode)
+            FORM(exit)
 #undef FORM
   }
   return "";

@@ -1,4 +1,5 @@
-// The opcode list of docs/ir.md, made from opcodes.inc and the table that the library was built with. For ir_test.
+// The opcode list of docs/ir.md, made from opcodes.inc and the table that the library was built with. For
+// ir_test.
 #pragma once
 
 #include <string>

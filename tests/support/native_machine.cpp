@@ -25,7 +25,8 @@ NativeMachine* current = nullptr;
 struct NativeMachine::Hook {
   static bool handle(siginfo_t* info, void* context) noexcept {
     const std::byte* const pc = codegen::context_pc(context);
-    if (current == nullptr || pc < current->executable_ + current->runtime_end_ || pc >= current->executable_ + kSpace)
+    if (current == nullptr || pc < current->executable_ + current->runtime_end_ ||
+        pc >= current->executable_ + kSpace)
       return false;
     VcpuCold& cold = codegen::context_frame(context)->cold();
     codegen::context_dump(context, current->dump_);
@@ -45,9 +46,9 @@ bool NativeMachine::available() {
 #endif
 }
 
-NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> helpers, const codegen::HostFeatures& features)
-    :
-      backend_(codegen::make_x64_backend(features)),
+NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> helpers,
+                             const codegen::HostFeatures& features)
+    : backend_(codegen::make_x64_backend(features)),
       compiler_(backend_->make_compiler(layout)),
       residents_(backend_->residents(layout)),
       helpers_(helpers),
@@ -86,8 +87,8 @@ std::uint64_t NativeMachine::place(const std::vector<std::byte>& code) {
   return offset;
 }
 
-BlockEnd NativeMachine::interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers, bool count_fuel,
-                                  std::uint32_t start_inst) {
+BlockEnd NativeMachine::interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers,
+                                  bool count_fuel, std::uint32_t start_inst) {
   std::vector<std::atomic<interp::CodeBlock*>> successors(block.exits().size());
   interp::CodeBlock code;
   code.block = &block;
@@ -137,23 +138,32 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
   cold.mode = block.key().mode;
   if (options.linked) {
     using Enter = void (*)(VcpuFrame*, const void*);
-    reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_linked)))(&frame, at(block_at_));
+    reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_linked)))(&frame,
+                                                                                         at(block_at_));
     switch (static_cast<HostExit>(cold.exit_code)) {
       case HostExit::site:
         for (const codegen::ExitSite& s : emitted_.exits)
           if (s.return_offset == cold.exit_info - base) site = &s;
         if (site == nullptr) throw std::runtime_error("unknown exit site");
         break;
-      case HostExit::jump: end.outcome = interp::Outcome::block_done; break;
-      case HostExit::mode: end.outcome = interp::Outcome::block_done; break;
+      case HostExit::jump:
+        end.outcome = interp::Outcome::block_done;
+        break;
+      case HostExit::mode:
+        end.outcome = interp::Outcome::block_done;
+        break;
       case HostExit::check_fault:
-      case HostExit::access_fault: faulted = true; break;
-      case HostExit::helper_exit: break;
+      case HostExit::access_fault:
+        faulted = true;
+        break;
+      case HostExit::helper_exit:
+        break;
     }
   } else {
     using Enter = std::uint32_t (*)(VcpuFrame*, const void*, bool);
-    const std::uint32_t exit = reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_single)))(
-        &frame, at(block_at_), emitted_.uses_float);
+    const std::uint32_t exit =
+        reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_single)))(
+            &frame, at(block_at_), emitted_.uses_float);
     if (exit == codegen::kSingleFault) {
       faulted = true;
     } else if (exit == codegen::kSingleJump) {
@@ -165,11 +175,13 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
   cold.float_flags |= float_unit::flags_of(cold.float_status);
   if (faulted) {
     const bool check = static_cast<HostExit>(cold.exit_code) == HostExit::check_fault;
-    const codegen::FaultSite* fault = codegen::find_fault_site(check ? emitted_.check_faults : emitted_.access_faults,
-                                                               static_cast<std::uint32_t>(cold.exit_info - base));
+    const codegen::FaultSite* fault =
+        codegen::find_fault_site(check ? emitted_.check_faults : emitted_.access_faults,
+                                 static_cast<std::uint32_t>(cold.exit_info - base));
     if (fault == nullptr) throw std::runtime_error("fault at an unknown site");
     codegen::restore_frame(frame, *fault, emitted_.write_backs,
-                           options.linked ? std::span<const codegen::Resident>(residents_) : std::span<const codegen::Resident>(),
+                           options.linked ? std::span<const codegen::Resident>(residents_)
+                                          : std::span<const codegen::Resident>(),
                            dump_);
     // The interpreter is the judge of faults, too: it meets the same one.
     end = interpret(vcpu, block, helpers_, options.count_fuel, fault->inst);
@@ -182,9 +194,15 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
     cold.mode = site->target.mode;
     switch (site->kind) {
       case codegen::ExitKind::direct:
-      case codegen::ExitKind::call: end.outcome = interp::Outcome::block_done; break;
-      case codegen::ExitKind::attention: end.outcome = interp::Outcome::attention; break;
-      case codegen::ExitKind::fuel: end.outcome = interp::Outcome::fuel; break;
+      case codegen::ExitKind::call:
+        end.outcome = interp::Outcome::block_done;
+        break;
+      case codegen::ExitKind::attention:
+        end.outcome = interp::Outcome::attention;
+        break;
+      case codegen::ExitKind::fuel:
+        end.outcome = interp::Outcome::fuel;
+        break;
       case codegen::ExitKind::stop:
         end.outcome = interp::Outcome::stop;
         end.stop_reason = site->stop_reason;

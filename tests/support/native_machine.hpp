@@ -1,5 +1,6 @@
-// The least that executes emitted code: compiles one block, runs it on this machine, and says how it ended in the interpreter's
-// words. For tests of the back ends without cache or engine. One machine at a time takes host faults.
+// The least that executes emitted code: compiles one block, runs it on this machine, and says how it ended in
+// the interpreter's words. For tests of the back ends without cache or engine. One machine at a time takes
+// host faults.
 #pragma once
 
 #include <memory>
@@ -23,7 +24,8 @@ struct BlockEnd {
 
 class NativeMachine {
  public:
-  NativeMachine(const StateLayout& layout, std::span<const Helper> helpers, const codegen::HostFeatures& features);
+  NativeMachine(const StateLayout& layout, std::span<const Helper> helpers,
+                const codegen::HostFeatures& features);
   ~NativeMachine();
   NativeMachine(const NativeMachine&) = delete;
   NativeMachine& operator=(const NativeMachine&) = delete;
@@ -33,8 +35,8 @@ class NativeMachine {
 
   BlockEnd run(Vcpu& vcpu, const ir::Block& block, const codegen::CompileOptions& options);
   /// The same by the interpreter.
-  static BlockEnd interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers, bool count_fuel,
-                            std::uint32_t start_inst = 0);
+  static BlockEnd interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers,
+                            bool count_fuel, std::uint32_t start_inst = 0);
 
   /// What the last block became.
   const codegen::Emitted& emitted() const { return emitted_; }

@@ -86,8 +86,7 @@ Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)
     });
   }
   if (name == "hybrid") {
-    return Error{ErrorCode::not_supported,
-                 "this build has no --engine " + name + "; use interp or jit"};
+    return Error{ErrorCode::not_supported, "this build has no --engine " + name + "; use interp or jit"};
   }
   return Error{ErrorCode::invalid_argument, "'" + name + "' is not an engine; choose interp, jit or hybrid"};
 }

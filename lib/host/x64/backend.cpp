@@ -48,11 +48,14 @@ class X64Compiler final : public codegen::Compiler {
     holder_.attach(&as_);
   }
 
-  Result<void> compile(const ir::Block& block, const codegen::CompileOptions& options, codegen::Emitted& out) override {
+  Result<void> compile(const ir::Block& block, const codegen::CompileOptions& options,
+                       codegen::Emitted& out) override {
     rewind();
     out.clear();
     plan_.analyse(block, layout_, mem::kDisplacementSlack);
-    emitter_.start(block, plan_, options, options.linked ? std::span<const codegen::Resident>(residents_) : std::span<const codegen::Resident>(),
+    emitter_.start(block, plan_, options,
+                   options.linked ? std::span<const codegen::Resident>(residents_)
+                                  : std::span<const codegen::Resident>(),
                    out);
     codegen::lower(block, emitter_);
     if (errors_.first != asmjit::kErrorOk) return assembler_error(errors_.first);

@@ -15,12 +15,18 @@ namespace {
 
 x86::CondCode cond_code(Condition cond) {
   switch (cond) {
-    case Condition::eq: return x86::CondCode::kE;
-    case Condition::ne: return x86::CondCode::kNE;
-    case Condition::lts: return x86::CondCode::kL;
-    case Condition::ltu: return x86::CondCode::kB;
-    case Condition::ges: return x86::CondCode::kGE;
-    case Condition::geu: return x86::CondCode::kAE;
+    case Condition::eq:
+      return x86::CondCode::kE;
+    case Condition::ne:
+      return x86::CondCode::kNE;
+    case Condition::lts:
+      return x86::CondCode::kL;
+    case Condition::ltu:
+      return x86::CondCode::kB;
+    case Condition::ges:
+      return x86::CondCode::kGE;
+    case Condition::geu:
+      return x86::CondCode::kAE;
   }
   return x86::CondCode::kE;
 }
@@ -28,12 +34,18 @@ x86::CondCode cond_code(Condition cond) {
 /// The condition for the operands exchanged.
 x86::CondCode swapped(Condition cond) {
   switch (cond) {
-    case Condition::eq: return x86::CondCode::kE;
-    case Condition::ne: return x86::CondCode::kNE;
-    case Condition::lts: return x86::CondCode::kG;
-    case Condition::ltu: return x86::CondCode::kA;
-    case Condition::ges: return x86::CondCode::kLE;
-    case Condition::geu: return x86::CondCode::kBE;
+    case Condition::eq:
+      return x86::CondCode::kE;
+    case Condition::ne:
+      return x86::CondCode::kNE;
+    case Condition::lts:
+      return x86::CondCode::kG;
+    case Condition::ltu:
+      return x86::CondCode::kA;
+    case Condition::ges:
+      return x86::CondCode::kLE;
+    case Condition::geu:
+      return x86::CondCode::kBE;
   }
   return x86::CondCode::kE;
 }
@@ -82,10 +94,12 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
   return cond_code(cond);
 }
 
-// --- side exits -------------------------------------------------------------------------------------------------------------------
+// --- side exits
+// -------------------------------------------------------------------------------------------------------------------
 
 bool Emitter::is_backward(const ir::Exit& exit) const {
-  // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by itself.
+  // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by
+  // itself.
   return helper_ran_ || exit.target.addr.value <= block_->key().addr.value;
 }
 
@@ -141,7 +155,8 @@ ASHLAR_CONDITION(ges)
 ASHLAR_CONDITION(geu)
 #undef ASHLAR_CONDITION
 
-// --- terminals --------------------------------------------------------------------------------------------------------------------
+// --- terminals
+// --------------------------------------------------------------------------------------------------------------------
 
 void Emitter::leave_inline() {
   canonicalise_pending();
@@ -247,7 +262,8 @@ void Emitter::emit_stop(const Inst& inst) {
   leave_inline();
   const auto reason = static_cast<ir::StopReason>(inst.aux());
   // These two stop in front of their guest instruction, which therefore has not been executed.
-  if (options_.count_fuel && (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
+  if (options_.count_fuel &&
+      (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
     as_.add(frame_mem(offsetof(VcpuHot, fuel)), Imm(1));
   const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::stop);
   sites_[site].site.stop_reason = reason;
@@ -255,7 +271,8 @@ void Emitter::emit_stop(const Inst& inst) {
   emit_stub(sites_[site]);
 }
 
-// --- helpers, flags, fences -------------------------------------------------------------------------------------------------------
+// --- helpers, flags, fences
+// -------------------------------------------------------------------------------------------------------
 
 void Emitter::store_guest_addr(std::int32_t offset, std::uint64_t value) {
   if (static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value)) {
@@ -284,7 +301,8 @@ void Emitter::emit_call_helper(const Inst& inst) {
   cache_.end_instruction();
   cache_.forget_all();
   const ir::Boundary* boundary = block_->boundary_of(index_);
-  store_guest_addr(ASHLAR_COLD_OFFSET(pc), boundary != nullptr ? boundary->pc.value : block_->key().addr.value);
+  store_guest_addr(ASHLAR_COLD_OFFSET(pc),
+                   boundary != nullptr ? boundary->pc.value : block_->key().addr.value);
   as_.mov(x86::eax, Imm(inst.imm));
   call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
   cache_.forget_knowledge();
@@ -332,7 +350,8 @@ void Emitter::emit_fence(const Inst& inst) {
   const unsigned predecessor = inst.aux() >> 4;
   const unsigned successor = inst.aux() & 15;
   constexpr unsigned kWrites = 1 | 4, kReads = 2 | 8;
-  if ((predecessor & kWrites) != 0 && (successor & kReads) != 0) as_.lock().or_(x86::dword_ptr(x86::rsp, -8), Imm(0));
+  if ((predecessor & kWrites) != 0 && (successor & kReads) != 0)
+    as_.lock().or_(x86::dword_ptr(x86::rsp, -8), Imm(0));
 }
 
 }  // namespace ashlar::host_x64

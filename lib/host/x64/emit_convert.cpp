@@ -101,8 +101,8 @@ void Emitter::float_to_int(const Inst& inst, bool single, bool wide, bool is_sig
       load_bits(x86::xmm1, std::bit_cast<std::uint64_t>(value));
     }
   };
-  // Only values whose conversion raises inexact at most are converted here; the rest (NaN, out of range) goes out of line before
-  // the unit could raise a flag that the guest does not.
+  // Only values whose conversion raises inexact at most are converted here; the rest (NaN, out of range) goes
+  // out of line before the unit could raise a flag that the guest does not.
   Reg from = a;
   if (!is_signed || other_mode) {
     const double bound = wide ? 9223371487098961920.0 : is_signed ? 2147483520.0 : 4294967040.0;

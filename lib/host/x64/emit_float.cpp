@@ -1,6 +1,7 @@
-// Float opcodes. They run in the host's unit: MXCSR has the guest's rounding mode and collects the guest's flags. What the unit does
-// otherwise than the IR asks (NaN bits, rounding modes that are not set, saturation, min and max) is mended beside it, out of
-// line where it is rare. NaN results are made canonical where somebody can see them, not here (FloatKnowledge).
+// Float opcodes. They run in the host's unit: MXCSR has the guest's rounding mode and collects the guest's
+// flags. What the unit does otherwise than the IR asks (NaN bits, rounding modes that are not set,
+// saturation, min and max) is mended beside it, out of line where it is rare. NaN results are made canonical
+// where somebody can see them, not here (FloatKnowledge).
 #include "host/x64/emitter.hpp"
 
 namespace ashlar::host_x64 {
@@ -10,7 +11,8 @@ using codegen::InstPlan;
 using codegen::RuntimeEntry;
 namespace I = asmjit::x86::Inst;
 
-// --- operands ---------------------------------------------------------------------------------------------------------------------
+// --- operands
+// ---------------------------------------------------------------------------------------------------------------------
 
 Reg Emitter::float_register(Value v, std::uint16_t next, Reg spare) {
   if (!v.is_zero()) return cache_.use(v, true, next);
@@ -76,7 +78,8 @@ void Emitter::store_args(const Inst& inst) {
 }
 
 void Emitter::call_float_slow(const Inst& inst) {
-  as_.mov(x86::eax, Imm(static_cast<std::uint32_t>(inst.op) | static_cast<std::uint32_t>(inst.rounding()) << 16));
+  as_.mov(x86::eax,
+          Imm(static_cast<std::uint32_t>(inst.op) | static_cast<std::uint32_t>(inst.rounding()) << 16));
   call_entry(RuntimeEntry::runtime_call);
 }
 
@@ -91,7 +94,8 @@ void Emitter::float_slow(const Inst& inst) {
   }
 }
 
-// --- arithmetic -------------------------------------------------------------------------------------------------------------------
+// --- arithmetic
+// -------------------------------------------------------------------------------------------------------------------
 
 void Emitter::float_binary(const Inst& inst, InstId sse, InstId avx, bool single) {
   if (!rounds_like_host(inst)) {
@@ -99,8 +103,10 @@ void Emitter::float_binary(const Inst& inst, InstId sse, InstId avx, bool single
     return;
   }
   const Reg spare_a = Reg::real(0), spare_b = Reg::real(1);
-  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a) : float_register(inst.a, plan().next_a, spare_a);
-  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b) : float_register(inst.b, plan().next_b, spare_b);
+  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a)
+                       : float_register(inst.a, plan().next_a, spare_a);
+  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b)
+                       : float_register(inst.b, plan().next_b, spare_b);
   const Reg dst = define_float(inst);
   // The upper half of a binary32 result is the first operand's: all ones.
   if (dst == a) {
@@ -132,7 +138,8 @@ void Emitter::float_sqrt(const Inst& inst, bool single) {
     return;
   }
   const Reg spare = Reg::real(0);
-  const Reg a = single ? float32_register(inst.a, plan().next_a, spare) : float_register(inst.a, plan().next_a, spare);
+  const Reg a =
+      single ? float32_register(inst.a, plan().next_a, spare) : float_register(inst.a, plan().next_a, spare);
   const Reg dst = define_float(inst);
   if (features_.avx) {
     as_.emit(single ? I::kIdVsqrtss : I::kIdVsqrtsd, xmm(dst), xmm(a), xmm(a));
@@ -146,14 +153,18 @@ void Emitter::emit_fsqrt32(const Inst& inst) { float_sqrt(inst, true); }
 void Emitter::emit_fsqrt64(const Inst& inst) { float_sqrt(inst, false); }
 
 void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend) {
-  if (!rounds_like_host(inst) || !features_.fma || inst.a.is_zero() || inst.b.is_zero() || inst.c().is_zero()) {
+  if (!rounds_like_host(inst) || !features_.fma || inst.a.is_zero() || inst.b.is_zero() ||
+      inst.c().is_zero()) {
     float_slow(inst);
     return;
   }
   const Reg none;
-  const Reg a = single ? float32_register(inst.a, plan().next_a, none) : float_register(inst.a, plan().next_a, none);
-  const Reg b = single ? float32_register(inst.b, plan().next_b, none) : float_register(inst.b, plan().next_b, none);
-  const Reg c = single ? float32_register(inst.c(), plan().next_c, none) : float_register(inst.c(), plan().next_c, none);
+  const Reg a =
+      single ? float32_register(inst.a, plan().next_a, none) : float_register(inst.a, plan().next_a, none);
+  const Reg b =
+      single ? float32_register(inst.b, plan().next_b, none) : float_register(inst.b, plan().next_b, none);
+  const Reg c = single ? float32_register(inst.c(), plan().next_c, none)
+                       : float_register(inst.c(), plan().next_c, none);
   const Reg dst = define_float(inst);
   const Reg target = dst == a || dst == b ? Reg::real(0) : dst;
   if (target != c) as_.movaps(xmm(target), xmm(c));
@@ -161,8 +172,8 @@ void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool
       {{I::kIdVfmadd231sd, I::kIdVfmsub231sd}, {I::kIdVfnmadd231sd, I::kIdVfnmsub231sd}},
       {{I::kIdVfmadd231ss, I::kIdVfmsub231ss}, {I::kIdVfnmadd231ss, I::kIdVfnmsub231ss}}};
   as_.emit(kForms[single][negate_product][negate_addend], xmm(target), xmm(a), xmm(b));
-  // Infinity times zero plus a quiet NaN is invalid for the guest (RISC-V F, "fused multiply-add"), not for this host: look at NaN
-  // results out of line, and make them canonical there.
+  // Infinity times zero plus a quiet NaN is invalid for the guest (RISC-V F, "fused multiply-add"), not for
+  // this host: look at NaN results out of line, and make them canonical there.
   const asmjit::Label nan = as_.newLabel();
   const asmjit::Label back = as_.newLabel();
   if (single) {
@@ -175,10 +186,12 @@ void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool
   if (target != dst) as_.movaps(xmm(dst), xmm(target));
   cache_.set_knowledge(dst, single ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
   cold(nan, [this, inst, a, b, target, single, back] {
-    // The addend may be overwritten; whatever it was, the host has raised what it raises but for this case, which a quiet NaN shows.
+    // The addend may be overwritten; whatever it was, the host has raised what it raises but for this case,
+    // which a quiet NaN shows.
     as_.movsd(frame_mem(ASHLAR_COLD_OFFSET(args)), xmm(a));
     as_.movsd(frame_mem(ASHLAR_COLD_OFFSET(args) + 8), xmm(b));
-    as_.mov(x86::rax, frame_mem(single ? ASHLAR_COLD_OFFSET(canonical_nan32) : ASHLAR_COLD_OFFSET(canonical_nan64)));
+    as_.mov(x86::rax,
+            frame_mem(single ? ASHLAR_COLD_OFFSET(canonical_nan32) : ASHLAR_COLD_OFFSET(canonical_nan64)));
     as_.mov(frame_mem(ASHLAR_COLD_OFFSET(args) + 16), x86::rax);
     call_float_slow(inst);
     as_.movq(xmm(target), x86::rax);
@@ -196,8 +209,10 @@ void Emitter::emit_fnmadd64(const Inst& inst) { float_fma(inst, false, true, tru
 
 void Emitter::float_min_max(const Inst& inst, bool single, bool max) {
   const Reg spare_a = Reg::real(0), spare_b = Reg::real(1);
-  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a) : float_register(inst.a, plan().next_a, spare_a);
-  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b) : float_register(inst.b, plan().next_b, spare_b);
+  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a)
+                       : float_register(inst.a, plan().next_a, spare_a);
+  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b)
+                       : float_register(inst.b, plan().next_b, spare_b);
   if (inst.a.is_zero() || inst.b.is_zero()) {
     float_slow(inst);
     return;
@@ -238,12 +253,15 @@ void Emitter::emit_fmin64(const Inst& inst) { float_min_max(inst, false, false);
 void Emitter::emit_fmax32(const Inst& inst) { float_min_max(inst, true, true); }
 void Emitter::emit_fmax64(const Inst& inst) { float_min_max(inst, false, true); }
 
-// --- comparison -------------------------------------------------------------------------------------------------------------------
+// --- comparison
+// -------------------------------------------------------------------------------------------------------------------
 
 void Emitter::float_compare(const Inst& inst, bool single, int kind) {
   const Reg spare_a = Reg::real(0), spare_b = Reg::real(1);
-  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a) : float_register(inst.a, plan().next_a, spare_a);
-  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b) : float_register(inst.b, plan().next_b, spare_b);
+  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a)
+                       : float_register(inst.a, plan().next_a, spare_a);
+  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b)
+                       : float_register(inst.b, plan().next_b, spare_b);
   const Reg dst = define_int(inst);
   if (kind == 0) {
     // Equal and ordered. Unordered sets ZF as well as PF.
@@ -274,7 +292,8 @@ void Emitter::emit_fle64(const Inst& inst) { float_compare(inst, false, 2); }
 void Emitter::emit_fclass32(const Inst& inst) { float_slow(inst); }
 void Emitter::emit_fclass64(const Inst& inst) { float_slow(inst); }
 
-// --- bits -------------------------------------------------------------------------------------------------------------------------
+// --- bits
+// -------------------------------------------------------------------------------------------------------------------------
 
 void Emitter::emit_fmov(const Inst& inst) {
   if (inst.a.is_zero()) {
@@ -340,8 +359,10 @@ void Emitter::float_sign(const Inst& inst, bool single, int kind) {
     float_slow(inst);
     return;
   }
-  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a) : float_register(inst.a, plan().next_a, spare_a);
-  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b) : float_register(inst.b, plan().next_b, spare_b);
+  const Reg a = single ? float32_register(inst.a, plan().next_a, spare_a)
+                       : float_register(inst.a, plan().next_a, spare_a);
+  const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b)
+                       : float_register(inst.b, plan().next_b, spare_b);
   make_canonical(a);
   make_canonical(b);
   const Reg dst = define_float(inst);

@@ -1,4 +1,5 @@
-// Integer opcodes: arithmetic, logic, shifts, multiplication, division, bit operations, compare-and-set, select.
+// Integer opcodes: arithmetic, logic, shifts, multiplication, division, bit operations, compare-and-set,
+// select.
 #include "host/x64/emitter.hpp"
 
 namespace ashlar::host_x64 {
@@ -6,7 +7,8 @@ namespace ashlar::host_x64 {
 using asmjit::Imm;
 namespace I = asmjit::x86::Inst;
 
-// --- two-operand forms ------------------------------------------------------------------------------------------------------------
+// --- two-operand forms
+// ------------------------------------------------------------------------------------------------------------
 
 void Emitter::finish32(Reg dst, Extend extend) {
   // 32-bit instructions zero-extend by themselves.
@@ -46,7 +48,8 @@ void Emitter::alu(const Inst& inst, InstId id, bool commutative, Extend extend) 
 void Emitter::alu_imm(const Inst& inst, InstId id, Extend extend) {
   const bool wide = extend == Extend::none;
   const Operand a = operand(inst.a, plan().next_a);
-  if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem && plan().next_dst == codegen::InstPlan::kNever) {
+  if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem &&
+      plan().next_dst == codegen::InstPlan::kNever) {
     as_.emit(id, word_mem(a.word), Imm(inst.imm));
     return;
   }
@@ -125,8 +128,8 @@ void Emitter::emit_nop(const Inst&) {}
 void Emitter::emit_const64(const Inst& inst) {
   const std::uint64_t value = inst.imm64();
   const bool fits = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
-  if (inst.dst.is_slot() && cache_.where(inst.dst).is_none() && plan().next_dst == codegen::InstPlan::kNever && fits &&
-      !plan().dead_store) {
+  if (inst.dst.is_slot() && cache_.where(inst.dst).is_none() &&
+      plan().next_dst == codegen::InstPlan::kNever && fits && !plan().dead_store) {
     as_.mov(word_mem(inst.dst.word), Imm(static_cast<std::int32_t>(value)));
     return;
   }
@@ -166,7 +169,8 @@ void Emitter::emit_andn64(const Inst& inst) {
   const Operand b = operand(inst.b, plan().next_b);
   const Reg dst = define_int(inst);
   if (features_.bmi1) {
-    as_.emit(I::kIdAndn, gp64(dst), gp64(in_register(b)), a.is_zero() ? asmjit::Operand(x86::rax) : rm(a, 64));
+    as_.emit(I::kIdAndn, gp64(dst), gp64(in_register(b)),
+             a.is_zero() ? asmjit::Operand(x86::rax) : rm(a, 64));
     if (a.is_zero()) as_.xor_(gp32(dst), gp32(dst));
     return;
   }
@@ -200,7 +204,8 @@ void Emitter::emit_xnor64(const Inst& inst) {
   as_.mov(gp64(dst), x86::rax);
 }
 
-// --- shifts -----------------------------------------------------------------------------------------------------------------------
+// --- shifts
+// -----------------------------------------------------------------------------------------------------------------------
 
 void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
   const bool wide = extend == Extend::none;
@@ -211,7 +216,8 @@ void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
       const Reg dst = define_int(inst);
       load(wide ? gp64(dst) : gp32(dst), a);
       finish32(dst, extend);
-      if (b.is_zero() && extend == Extend::zero32 && a.is_reg() && dst == a.reg) as_.mov(gp32(dst), gp32(dst));
+      if (b.is_zero() && extend == Extend::zero32 && a.is_reg() && dst == a.reg)
+        as_.mov(gp32(dst), gp32(dst));
       return;
     }
     const Reg count = b.is_reg() ? b.reg : in_register(b);
@@ -320,7 +326,8 @@ void Emitter::emit_shl_u32(const Inst& inst) {
   if (inst.aux() != 0) as_.shl(gp64(dst), Imm(inst.aux()));
 }
 
-// --- multiplication and division --------------------------------------------------------------------------------------------------
+// --- multiplication and division
+// --------------------------------------------------------------------------------------------------
 
 void Emitter::multiply(const Inst& inst, Extend extend) { alu(inst, I::kIdImul, true, extend); }
 
@@ -464,7 +471,8 @@ void Emitter::emit_min_u64(const Inst& inst) { min_max(inst, x86::CondCode::kA);
 void Emitter::emit_max_s64(const Inst& inst) { min_max(inst, x86::CondCode::kL); }
 void Emitter::emit_max_u64(const Inst& inst) { min_max(inst, x86::CondCode::kB); }
 
-// --- extension, bit fields --------------------------------------------------------------------------------------------------------
+// --- extension, bit fields
+// --------------------------------------------------------------------------------------------------------
 
 void Emitter::extend(const Inst& inst, unsigned bits, bool is_signed) {
   const Operand a = operand(inst.a, plan().next_a);
@@ -517,7 +525,8 @@ void Emitter::bit_field(const Inst& inst, bool is_signed) {
 void Emitter::emit_ubfx64(const Inst& inst) { bit_field(inst, false); }
 void Emitter::emit_sbfx64(const Inst& inst) { bit_field(inst, true); }
 
-// --- bit counting -----------------------------------------------------------------------------------------------------------------
+// --- bit counting
+// -----------------------------------------------------------------------------------------------------------------
 
 void Emitter::count_zeros(const Inst& inst, bool leading, bool wide) {
   const unsigned bits = wide ? 64 : 32;
@@ -651,7 +660,8 @@ void Emitter::emit_bext64_i(const Inst& inst) {
   as_.and_(gp32(dst), Imm(1));
 }
 
-// --- compare and set, select ------------------------------------------------------------------------------------------------------
+// --- compare and set, select
+// ------------------------------------------------------------------------------------------------------
 
 void Emitter::set_if(const Inst& inst, Condition cond, bool immediate) {
   const x86::CondCode cc = compare(inst, cond, immediate);

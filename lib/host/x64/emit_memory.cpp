@@ -1,5 +1,5 @@
-// Loads, stores and atomics on a flat window. How an address becomes a host operand, with its check, stands in `address` alone:
-// a paged model goes beside it.
+// Loads, stores and atomics on a flat window. How an address becomes a host operand, with its check, stands
+// in `address` alone: a paged model goes beside it.
 #include "host/x64/emitter.hpp"
 #include "mem/layout.hpp"
 
@@ -66,10 +66,18 @@ void Emitter::store_int(const Inst& inst, std::uint32_t size) {
     return;
   }
   switch (size) {
-    case 1: as_.mov(to, gp8(data)); break;
-    case 2: as_.mov(to, gp16(data)); break;
-    case 4: as_.mov(to, gp32(data)); break;
-    default: as_.mov(to, gp64(data)); break;
+    case 1:
+      as_.mov(to, gp8(data));
+      break;
+    case 2:
+      as_.mov(to, gp16(data));
+      break;
+    case 4:
+      as_.mov(to, gp32(data));
+      break;
+    default:
+      as_.mov(to, gp64(data));
+      break;
   }
 }
 void Emitter::emit_st8(const Inst& inst) { store_int(inst, 1); }
@@ -120,7 +128,8 @@ void Emitter::store_float(const Inst& inst, std::uint32_t size) {
 void Emitter::emit_fst32(const Inst& inst) { store_float(inst, 4); }
 void Emitter::emit_fst64(const Inst& inst) { store_float(inst, 8); }
 
-// --- atomics ----------------------------------------------------------------------------------------------------------------------
+// --- atomics
+// ----------------------------------------------------------------------------------------------------------------------
 // Locked instructions are full barriers on this host, plain loads acquire: every MemoryOrder is satisfied.
 
 Emitter::Atomic Emitter::atomic_address(const Inst& inst, std::uint32_t size) {
@@ -134,7 +143,9 @@ Emitter::Atomic Emitter::atomic_address(const Inst& inst, std::uint32_t size) {
 }
 
 namespace {
-x86::Gp sized(const x86::Gp& r, std::uint32_t size) { return size == 8 ? x86::Gp(r.r64()) : x86::Gp(r.r32()); }
+x86::Gp sized(const x86::Gp& r, std::uint32_t size) {
+  return size == 8 ? x86::Gp(r.r64()) : x86::Gp(r.r32());
+}
 }  // namespace
 
 void Emitter::fetch_loop(const Inst& inst, std::uint32_t size,
@@ -247,7 +258,8 @@ void Emitter::compare_exchange(const Inst& inst, std::uint32_t size) {
 void Emitter::emit_cas32(const Inst& inst) { compare_exchange(inst, 4); }
 void Emitter::emit_cas64(const Inst& inst) { compare_exchange(inst, 8); }
 
-// --- load-reserved, store-conditional: the protocol of mem/reservations.hpp -------------------------------------------------------
+// --- load-reserved, store-conditional: the protocol of mem/reservations.hpp
+// -------------------------------------------------------
 
 void Emitter::reservation_slot(const x86::Gp& to, Reg base) {
   // &reservation_granules[(host address >> 6) & 1023], 64 bytes each
@@ -312,7 +324,8 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
   as_.cmp(x86::rax, frame_mem(ASHLAR_COLD_OFFSET(reservation_addr)));
   as_.jne(fail);
   reservation_slot(gp64(granule), base);
-  // Lock the granule by making its version odd; only then compare: a version that somebody else made even again does not match.
+  // Lock the granule by making its version odd; only then compare: a version that somebody else made even
+  // again does not match.
   as_.lock().bts(slot, Imm(0));
   as_.jc(fail);
   as_.mov(x86::rax, version);
@@ -328,7 +341,8 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
   as_.dec(version);
   as_.xor_(x86::eax, x86::eax);
   as_.bind(done);
-  // Dropped in any case, but only now: the interpreter goes on from a fault above as if nothing had been done.
+  // Dropped in any case, but only now: the interpreter goes on from a fault above as if nothing had been
+  // done.
   as_.mov(frame_mem(ASHLAR_COLD_OFFSET(reservation_addr)), Imm(-1));
   cache_.release(granule);
   cache_.unlock_operands();

@@ -48,7 +48,8 @@ void Emitter::begin_block() {
 }
 
 void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
-  // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it and the next.
+  // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it
+  // and the next.
   if (!at_boundary_) {
     boundary_pc_ = boundary.pc;
     boundary_number_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
@@ -83,8 +84,9 @@ void Emitter::end_block() {
     // MXCSR's exception bits (IE, DE, ZE, OE, UE, PE) as FloatFlags.
     std::uint8_t table[64];
     for (unsigned i = 0; i < 64; ++i)
-      table[i] = static_cast<std::uint8_t>((i & 1 ? invalid : 0) | (i & 4 ? divide_by_zero : 0) | (i & 8 ? overflow : 0) |
-                                           (i & 16 ? underflow : 0) | (i & 32 ? inexact : 0));
+      table[i] = static_cast<std::uint8_t>((i & 1 ? invalid : 0) | (i & 4 ? divide_by_zero : 0) |
+                                           (i & 8 ? overflow : 0) | (i & 16 ? underflow : 0) |
+                                           (i & 32 ? inexact : 0));
     as_.bind(float_table_);
     as_.embed(table, sizeof table);
   }
@@ -96,7 +98,8 @@ void Emitter::end_block() {
   }
 }
 
-// --- operands ---------------------------------------------------------------------------------------------------------------------
+// --- operands
+// ---------------------------------------------------------------------------------------------------------------------
 
 void Emitter::load_word(Reg r, std::int16_t word) {
   if (r.is_float()) {
@@ -126,7 +129,8 @@ void Emitter::move(Reg to, Reg from) {
 Emitter::Operand Emitter::operand(Value v, std::uint16_t next, bool is_float) {
   if (v.is_zero()) return {Operand::Kind::zero, {}, 0};
   const Reg r = cache_.where(v);
-  if (!r.is_none() || next != codegen::InstPlan::kNever) return {Operand::Kind::reg, cache_.use(v, is_float, next), v.word};
+  if (!r.is_none() || next != codegen::InstPlan::kNever)
+    return {Operand::Kind::reg, cache_.use(v, is_float, next), v.word};
   return {Operand::Kind::mem, {}, v.word};
 }
 
@@ -145,17 +149,25 @@ asmjit::Operand Emitter::rm(const Operand& o, unsigned bits) {
   if (o.kind == Operand::Kind::mem) return word_mem(o.word, bits / 8);
   const Reg r = in_register(o);
   switch (bits) {
-    case 8: return gp8(r);
-    case 16: return gp16(r);
-    case 32: return gp32(r);
-    default: return gp64(r);
+    case 8:
+      return gp8(r);
+    case 16:
+      return gp16(r);
+    case 32:
+      return gp32(r);
+    default:
+      return gp64(r);
   }
 }
 
 void Emitter::load(const x86::Gp& to, const Operand& o) {
   switch (o.kind) {
-    case Operand::Kind::zero: as_.xor_(to.r32(), to.r32()); break;
-    case Operand::Kind::mem: as_.mov(to, word_mem(o.word, to.size())); break;
+    case Operand::Kind::zero:
+      as_.xor_(to.r32(), to.r32());
+      break;
+    case Operand::Kind::mem:
+      as_.mov(to, word_mem(o.word, to.size()));
+      break;
     case Operand::Kind::reg:
       if (to.isGpq() && to.id() == o.reg.number()) break;
       as_.mov(to, to.isGpq() ? gp64(o.reg) : gp32(o.reg));
@@ -163,7 +175,8 @@ void Emitter::load(const x86::Gp& to, const Operand& o) {
   }
 }
 
-// --- exit sites -------------------------------------------------------------------------------------------------------------------
+// --- exit sites
+// -------------------------------------------------------------------------------------------------------------------
 
 std::size_t Emitter::new_site(const ir::Exit& exit, ExitKind kind) {
   Site site;
@@ -217,7 +230,8 @@ void Emitter::patchable_branch(std::size_t index, x86::CondCode cc, std::uint32_
     as_.j(cc, site.stub);
     return;
   }
-  // Padding must stand before the compare, or the pair does not fuse: emit the compare again behind the padding.
+  // Padding must stand before the compare, or the pair does not fuse: emit the compare again behind the
+  // padding.
   const std::uint32_t end = static_cast<std::uint32_t>(as_.offset());
   const std::uint32_t at = (end + 2) & 7;
   if (at > 4) {
@@ -238,7 +252,8 @@ void Emitter::patchable_branch(std::size_t index, x86::CondCode cc, std::uint32_
   as_.long_().j(cc, site.stub);
 }
 
-// --- faults -----------------------------------------------------------------------------------------------------------------------
+// --- faults
+// -----------------------------------------------------------------------------------------------------------------------
 
 Emitter::FaultPoint Emitter::fault_point() {
   FaultPoint point;
@@ -273,7 +288,8 @@ void Emitter::access_fault_here(const FaultPoint& point) {
   out_->access_faults.push_back(fault_site(point, static_cast<std::uint32_t>(as_.offset())));
 }
 
-// --- canonical NaNs ---------------------------------------------------------------------------------------------------------------
+// --- canonical NaNs
+// ---------------------------------------------------------------------------------------------------------------
 
 std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   std::vector<PendingNan> list;
@@ -300,7 +316,8 @@ void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
   as_.bind(back);
   cold(fix, [this, r, single, back] {
     // From the frame: no register is free here.
-    as_.movsd(xmm(r), frame_mem(single ? ASHLAR_COLD_OFFSET(canonical_nan32) : ASHLAR_COLD_OFFSET(canonical_nan64)));
+    as_.movsd(xmm(r),
+              frame_mem(single ? ASHLAR_COLD_OFFSET(canonical_nan32) : ASHLAR_COLD_OFFSET(canonical_nan64)));
     as_.jmp(back);
   });
 }
@@ -308,7 +325,8 @@ void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
 void Emitter::canonicalise_pending(bool temporaries) {
   for (const PendingNan& p : pending_list(temporaries)) {
     canonicalise(p.reg, p.knowledge);
-    cache_.set_knowledge(p.reg, p.knowledge == FloatKnowledge::result32 ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+    cache_.set_knowledge(
+        p.reg, p.knowledge == FloatKnowledge::result32 ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
   }
 }
 

@@ -1,5 +1,6 @@
-// Emits one block as x86-64 code: one member per IR opcode, called in order by codegen::lower. Uses the assembler, the plan and the
-// register cache; knows nothing of caches, locks or logging. Used by the x64 compiler (backend.cpp).
+// Emits one block as x86-64 code: one member per IR opcode, called in order by codegen::lower. Uses the
+// assembler, the plan and the register cache; knows nothing of caches, locks or logging. Used by the x64
+// compiler (backend.cpp).
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
 
 class Emitter {
  public:
-  Emitter(x86::Assembler& as, const codegen::HostFeatures& features) : as_(as), features_(features), cache_(*this) {}
+  Emitter(x86::Assembler& as, const codegen::HostFeatures& features)
+      : as_(as), features_(features), cache_(*this) {}
 
   /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
   void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
@@ -54,7 +56,8 @@ class Emitter {
  private:
   using InstId = x86::Inst::Id;
 
-  // Operands (emitter.cpp). A value that is read again is brought into a register; one that is not stays in memory if it is there.
+  // Operands (emitter.cpp). A value that is read again is brought into a register; one that is not stays in
+  // memory if it is there.
   struct Operand {
     enum class Kind : std::uint8_t { reg, mem, zero } kind;
     Reg reg;
@@ -67,13 +70,16 @@ class Emitter {
   Operand operand_in_place(Value v, std::uint16_t next, bool is_float = false);
   /// An integer operand in a register, rax for zero.
   Reg in_register(const Operand& o);
-  /// As an asmjit operand of `bits` (8, 16, 32, 64): a register or the low bytes of the frame's word. Zero goes through rax.
+  /// As an asmjit operand of `bits` (8, 16, 32, 64): a register or the low bytes of the frame's word. Zero
+  /// goes through rax.
   asmjit::Operand rm(const Operand& o, unsigned bits);
   void load(const x86::Gp& to, const Operand& o);
   Reg define_int(const Inst& inst) {
     return cache_.define(inst.dst, false, plan().next_dst, plan().dead_store);
   }
-  Reg define_float(const Inst& inst) { return cache_.define(inst.dst, true, plan().next_dst, plan().dead_store); }
+  Reg define_float(const Inst& inst) {
+    return cache_.define(inst.dst, true, plan().next_dst, plan().dead_store);
+  }
   const codegen::InstPlan& plan() const { return (*plan_)[index_]; }
   static Reg rax() { return Reg::integer(kRax); }
 
@@ -132,8 +138,8 @@ class Emitter {
     asmjit::Label stub;
   };
   std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
-  /// A jmp or jcc whose displacement can be patched, going to the site's stub. `again` re-emits what stands directly before (a
-  /// compare, for fusion) after alignment padding.
+  /// A jmp or jcc whose displacement can be patched, going to the site's stub. `again` re-emits what stands
+  /// directly before (a compare, for fusion) after alignment padding.
   void patchable_jump(std::size_t site);
   void patchable_branch(std::size_t site, x86::CondCode cc, std::uint32_t fused_from);
   void pad_to_patchable(std::uint32_t opcode_bytes);
@@ -168,7 +174,8 @@ class Emitter {
     FaultPoint point;
   };
   Atomic atomic_address(const Inst& inst, std::uint32_t size);
-  void fetch_loop(const Inst& inst, std::uint32_t size, const std::function<void(const x86::Gp& fresh, const x86::Gp& operand)>& op);
+  void fetch_loop(const Inst& inst, std::uint32_t size,
+                  const std::function<void(const x86::Gp& fresh, const x86::Gp& operand)>& op);
   void fetch_logic(const Inst& inst, std::uint32_t size, InstId id);
   void fetch_min_max(const Inst& inst, std::uint32_t size, x86::CondCode keep);
   void load_reserved(const Inst& inst, std::uint32_t size);
@@ -180,7 +187,8 @@ class Emitter {
   bool rounds_like_host(const Inst& inst) const { return inst.rounding() == block_->host_rounding(); }
   /// A float operand in a register; zero is materialised in `spare`.
   Reg float_register(Value v, std::uint16_t next, Reg spare);
-  /// The same for binary32. A value that is not boxed sends the guest instruction to the interpreter: call before anything of it is done.
+  /// The same for binary32. A value that is not boxed sends the guest instruction to the interpreter: call
+  /// before anything of it is done.
   Reg float32_register(Value v, std::uint16_t next, Reg spare);
   void float_binary(const Inst& inst, InstId sse, InstId avx, bool single);
   void float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend);
@@ -220,8 +228,9 @@ class Emitter {
   };
   std::vector<CheckStub> checks_;
   std::uint32_t compare_at_ = 0;
-  bool helper_ran_ = false;        ///< a helper may have set kAttendExit since the last check
-  bool at_boundary_ = false;       ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the next instruction
+  bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
+  bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
+                              ///< next instruction
   std::uint32_t boundary_number_ = 0;
   GuestAddr boundary_pc_;
   asmjit::Label float_table_;

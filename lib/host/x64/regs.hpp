@@ -24,8 +24,8 @@ inline constexpr std::int32_t kStateBias = 128;
 
 inline constexpr unsigned kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7;
 
-/// Residents. rcx, rdx and rsi stay out for values cached within a block: shifts, multiplication, division and the jump cache want the
-/// first two, and an atomic needs three.
+/// Residents. rcx, rdx and rsi stay out for values cached within a block: shifts, multiplication, division
+/// and the jump cache want the first two, and an atomic needs three.
 inline constexpr std::array<Reg, 9> kResidentIntegers = {
     Reg::integer(kRbx), Reg::integer(kRdi), Reg::integer(8),  Reg::integer(9), Reg::integer(10),
     Reg::integer(11),   Reg::integer(12),   Reg::integer(13), Reg::integer(14)};

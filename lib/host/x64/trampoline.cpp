@@ -1,5 +1,5 @@
-// The x86-64 runtime routines: the way into and out of emitted code, and what emitted code calls (codegen/runtime.hpp). Emitted once
-// per context.
+// The x86-64 runtime routines: the way into and out of emitted code, and what emitted code calls
+// (codegen/runtime.hpp). Emitted once per context.
 #include "host/x64/trampoline.hpp"
 
 #include "host/x64/regs.hpp"
@@ -13,7 +13,8 @@ using codegen::RuntimeEntry;
 namespace {
 
 const x86::Gp kSaved[] = {x86::rbx, x86::rbp, x86::r12, x86::r13, x86::r14, x86::r15};
-/// Bytes below the saved registers: the flag of a single-block entry, and alignment to 16 at calls from emitted code.
+/// Bytes below the saved registers: the flag of a single-block entry, and alignment to 16 at calls from
+/// emitted code.
 constexpr std::int32_t kFrameBytes = 24;
 
 class Writer {
@@ -165,10 +166,14 @@ class Writer {
     as_.mov(x86::rax, cold(ASHLAR_COLD_OFFSET(dump)));
     for (unsigned n = 1; n < 16; ++n) {
       if (n == kRsp || n == kRbp) continue;
-      as_.mov(x86::qword_ptr(x86::rax, static_cast<std::int32_t>(offsetof(codegen::RegisterDump, gpr) + 8 * n)), x86::gpq(n));
+      as_.mov(
+          x86::qword_ptr(x86::rax, static_cast<std::int32_t>(offsetof(codegen::RegisterDump, gpr) + 8 * n)),
+          x86::gpq(n));
     }
     for (unsigned n = 0; n < 16; ++n)
-      as_.movsd(x86::qword_ptr(x86::rax, static_cast<std::int32_t>(offsetof(codegen::RegisterDump, vec) + 8 * n)), x86::xmm(n));
+      as_.movsd(
+          x86::qword_ptr(x86::rax, static_cast<std::int32_t>(offsetof(codegen::RegisterDump, vec) + 8 * n)),
+          x86::xmm(n));
     as_.mov(x86::rcx, cold(ASHLAR_COLD_OFFSET(args)));
     as_.mov(x86::qword_ptr(x86::rax, offsetof(codegen::RegisterDump, gpr)), x86::rcx);
     leave_code(HostExit::check_fault);
@@ -176,7 +181,8 @@ class Writer {
   }
 
   void call_cpp(const void* function) {
-    // Emitted code leaves the stack where the entry put it, aligned to 16, so that with the return address of the call to here it is 8 off.
+    // Emitted code leaves the stack where the entry put it, aligned to 16, so that with the return address of
+    // the call to here it is 8 off.
     as_.sub(x86::rsp, Imm(8));
     as_.mov(x86::rax, Imm(reinterpret_cast<std::uintptr_t>(function)));
     as_.call(x86::rax);
@@ -216,24 +222,28 @@ class Writer {
   /// eax: what codegen::float_slow wants. Every register but rax survives.
   void runtime_call() {
     at(RuntimeEntry::runtime_call);
-    static const x86::Gp kClobbered[] = {x86::rcx, x86::rdx, x86::rsi, x86::rdi, x86::r8, x86::r9, x86::r10, x86::r11};
+    static const x86::Gp kClobbered[] = {x86::rcx, x86::rdx, x86::rsi, x86::rdi,
+                                         x86::r8,  x86::r9,  x86::r10, x86::r11};
     for (const x86::Gp& r : kClobbered) as_.push(r);
     as_.mov(x86::rcx, x86::rsp);
     as_.sub(x86::rsp, Imm(16 * 8 + 16));
     as_.and_(x86::rsp, Imm(-16));
     as_.mov(x86::qword_ptr(x86::rsp, 16 * 8), x86::rcx);
-    for (unsigned n = 0; n < 16; ++n) as_.movsd(x86::qword_ptr(x86::rsp, static_cast<std::int32_t>(8 * n)), x86::xmm(n));
+    for (unsigned n = 0; n < 16; ++n)
+      as_.movsd(x86::qword_ptr(x86::rsp, static_cast<std::int32_t>(8 * n)), x86::xmm(n));
     as_.mov(x86::esi, x86::eax);
     as_.lea(x86::rdi, x86::ptr(kState, -kStateBias));
     as_.mov(x86::rax, Imm(reinterpret_cast<std::uintptr_t>(&codegen::float_slow)));
     as_.call(x86::rax);
-    for (unsigned n = 0; n < 16; ++n) as_.movsd(x86::xmm(n), x86::qword_ptr(x86::rsp, static_cast<std::int32_t>(8 * n)));
+    for (unsigned n = 0; n < 16; ++n)
+      as_.movsd(x86::xmm(n), x86::qword_ptr(x86::rsp, static_cast<std::int32_t>(8 * n)));
     as_.mov(x86::rsp, x86::qword_ptr(x86::rsp, 16 * 8));
     for (std::size_t i = std::size(kClobbered); i-- > 0;) as_.pop(kClobbered[i]);
     as_.ret();
   }
 
-  /// The fault handler continues here; everything of interest is in the dump and the frame, and rbp is as the block had it.
+  /// The fault handler continues here; everything of interest is in the dump and the frame, and rbp is as the
+  /// block had it.
   void resume() {
     as_.align(asmjit::AlignMode::kCode, 16);
     out_.resume_fault = static_cast<std::uint32_t>(as_.offset());
@@ -253,7 +263,8 @@ class Writer {
 
 }  // namespace
 
-void write_runtime(x86::Assembler& as, std::span<const codegen::Resident> residents, codegen::RuntimeCode& out) {
+void write_runtime(x86::Assembler& as, std::span<const codegen::Resident> residents,
+                   codegen::RuntimeCode& out) {
   Writer(as, residents, out).write();
 }
 

@@ -11,6 +11,7 @@
 namespace ashlar::host_x64 {
 
 /// Fills in the offsets of `out`; the code stands in the assembler's buffer.
-void write_runtime(asmjit::x86::Assembler& as, std::span<const codegen::Resident> residents, codegen::RuntimeCode& out);
+void write_runtime(asmjit::x86::Assembler& as, std::span<const codegen::Resident> residents,
+                   codegen::RuntimeCode& out);
 
 }  // namespace ashlar::host_x64
