@@ -3,6 +3,8 @@
 
 #include <ashlar/block_builder.hpp>  // IWYU pragma: export
 #include <ashlar/block_store.hpp>    // IWYU pragma: export
+#include <ashlar/code_listener.hpp>  // IWYU pragma: export
+#include <ashlar/debug.hpp>          // IWYU pragma: export
 #include <ashlar/engine.hpp>         // IWYU pragma: export
 #include <ashlar/export.hpp>         // IWYU pragma: export
 #include <ashlar/float_env.hpp>      // IWYU pragma: export

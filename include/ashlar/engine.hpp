@@ -6,9 +6,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <spdlog/fwd.h>
 
+#include <ashlar/code_listener.hpp>
 #include <ashlar/export.hpp>
 #include <ashlar/frontend.hpp>
 #include <ashlar/memory.hpp>
@@ -38,6 +41,8 @@ struct ContextConfig {
   CodeMemoryMode code_memory = CodeMemoryMode::automatic;
   /// Where the library logs; null: nowhere.
   std::shared_ptr<spdlog::logger> logger;
+  /// Are told of all host code. Must outlive the context; none may be null.
+  std::vector<CodeListener*> code_listeners;
 };
 
 enum class ExitReason : std::uint8_t {
@@ -100,6 +105,13 @@ class ASHLAR_API ExecutionContext final {
   /// Translates (or finds) a block and returns its IR as text, before and after optimising; for dumps and
   /// tests.
   Result<std::string> dump_ir(BlockKey key, bool optimised);
+  /// Compiles a block for the host architecture `arch` ("x64"; "a64" where there is an emitter) as
+  /// JitExecutor::run would, whatever this machine is, and returns a listing: a header of lines that begin
+  /// with ';' (size, registers), then the host's assembly under a line
+  /// "; <address>  <guest instruction>" for each guest instruction. invalid_argument for another arch,
+  /// not_supported without an emitter for it, unknown_block if the code can't be fetched. Nothing is entered
+  /// into the cache.
+  Result<std::string> dump_host(BlockKey key, std::string_view arch);
 
   /// For the library's own executors.
   class Impl;

@@ -55,7 +55,9 @@ class Compiler {
   virtual ~Compiler() = default;
   /// Emits `block`. The result is complete or, on an internal error of the assembler, an error and nothing.
   virtual Result<void> compile(const ir::Block& block, const CompileOptions& options, Emitted& out) = 0;
-  /// The same, and a listing: register plan and host assembly by guest instruction.
+  /// The same, and a listing: the register plan in lines "; slot=register ...", then host assembly, with a
+  /// line "; guest 0x..." where the code of a guest instruction begins and "; out of line" before what is
+  /// left for the end.
   virtual Result<std::string> listing(const ir::Block& block, const CompileOptions& options) = 0;
 };
 

@@ -1,11 +1,15 @@
 // Execution contexts: creation, invalidation, dumps. See <ashlar/engine.hpp> and context.hpp.
 #include "engine/context.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <string>
 #include <utility>
 
 #include <ashlar/ir_text.hpp>
+
+#include "engine/host_backend.hpp"
 
 namespace ashlar {
 
@@ -120,20 +124,68 @@ StatsSnapshot ExecutionContext::stats() const { return impl_->stats().snapshot()
 void ExecutionContext::invalidate(GuestRange range) { impl_->invalidate(range); }
 void ExecutionContext::flush() { impl_->flush(); }
 
+namespace {
+
+Error no_block(const BlockKey& key, const Fault& fault) {
+  char text[96];
+  std::snprintf(text, sizeof text, "no block at 0x%llx: its code can't be fetched at 0x%llx",
+                static_cast<unsigned long long>(key.addr.value),
+                static_cast<unsigned long long>(fault.addr.value));
+  return Error{ErrorCode::unknown_block, text};
+}
+
+/// The listing with the guest's instructions beside their addresses.
+std::string with_guest_code(std::string_view listing, const Frontend& frontend, GuestMemory* memory) {
+  constexpr std::string_view kMark = "; guest 0x";
+  std::string out;
+  while (!listing.empty()) {
+    const std::string_view line = listing.substr(0, listing.find('\n'));
+    listing.remove_prefix(std::min(line.size() + 1, listing.size()));
+    GuestAddr pc;
+    if (line.starts_with(kMark) &&
+        std::from_chars(line.data() + kMark.size(), line.data() + line.size(), pc.value, 16).ec ==
+            std::errc{}) {
+      unsigned length = 0;
+      out.append("; ")
+          .append(line.substr(kMark.size() - 2))
+          .append("  ")
+          .append(frontend.disassemble(pc, memory, &length));
+    } else {
+      out.append(line);
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<std::string> ExecutionContext::dump_ir(BlockKey key, bool optimised) {
   engine::TranslationBuffers buffers;
   StatsCell uncounted;
   const engine::Translator& translator = impl_->translator();
   const engine::Translated translated =
       optimised ? translator.translate(key, buffers, uncounted) : translator.translate_only(key, buffers);
-  if (translated.block == nullptr) {
-    char text[96];
-    std::snprintf(text, sizeof text, "no block at 0x%llx: its code can't be fetched at 0x%llx",
-                  static_cast<unsigned long long>(key.addr.value),
-                  static_cast<unsigned long long>(translated.fault.addr.value));
-    return Error{ErrorCode::unknown_block, text};
-  }
+  if (translated.block == nullptr) return no_block(key, translated.fault);
   return ir::print(*translated.block, &impl_->frontend().layout());
+}
+
+Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view arch) {
+  Result<std::unique_ptr<codegen::Backend>> backend = engine::make_named_backend(arch);
+  if (!backend) return backend.error();
+  engine::TranslationBuffers buffers;
+  StatsCell uncounted;
+  const engine::Translated translated = impl_->translator().translate(key, buffers, uncounted);
+  if (translated.block == nullptr) return no_block(key, translated.fault);
+  const std::unique_ptr<codegen::Compiler> compiler = (*backend)->make_compiler(impl_->frontend().layout());
+  codegen::Emitted emitted;
+  if (const Result<void> compiled = compiler->compile(*translated.block, {}, emitted); !compiled)
+    return compiled.error();
+  Result<std::string> listing = compiler->listing(*translated.block, {});
+  if (!listing) return listing.error();
+  const std::string size = "; " + std::to_string(emitted.code.size()) + " bytes for " +
+                           std::to_string(emitted.guest_inst_count) + " guest instructions\n";
+  return size + with_guest_code(*listing, impl_->frontend(), impl_->config().memory);
 }
 
 }  // namespace ashlar

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
+
+#include <ashlar/result.hpp>
 
 #include "codegen/backend.hpp"
 
@@ -9,5 +12,9 @@ namespace ashlar::engine {
 
 /// Null where there is none: everything is interpreted then.
 std::unique_ptr<codegen::Backend> make_host_backend();
+
+/// The back end for code of the named architecture ("x64", "a64"), which this machine need not be able to
+/// run. invalid_argument for another name, not_supported for one that has no emitter.
+Result<std::unique_ptr<codegen::Backend>> make_named_backend(std::string_view arch);
 
 }  // namespace ashlar::engine

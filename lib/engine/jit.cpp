@@ -145,6 +145,8 @@ Result<void> Jit::set_up() {
     e = {~std::uint64_t{0}, entry(RuntimeEntry::jump_miss)};
   code_ =
       std::make_unique<CodeCache>(*memory_, backend_->patcher(), backend_->code_alignment(), epochs_, stats_);
+  for (CodeListener* const listener : config_.code_listeners)
+    listener->runtime_published(runtime_, offsets_.code);
   if (!FaultHook::add(*this)) return Error{ErrorCode::not_supported, "the process has too many contexts"};
   return {};
 }
@@ -200,6 +202,14 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen
   return true;
 }
 
+void Jit::tell_listeners(const Translation& made, const codegen::Emitted& emitted) const {
+  if (config_.code_listeners.empty()) return;
+  std::vector<PublishedCode::Point> points;
+  for (const codegen::CodeMapEntry& entry : emitted.code_map) points.push_back({entry.offset, entry.pc});
+  const PublishedCode published{made.key(), made.code(), emitted.code, points};
+  for (CodeListener* const listener : config_.code_listeners) listener->code_published(published);
+}
+
 void Jit::make_room(CodeCache::Removed& removed) {
   const cache::CacheLock lock = code_->lock();
   code_->evict(lock, removed);
@@ -234,7 +244,11 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
     code_->publish(lock, std::span(&making.made, 1));
     got.translation = making.made;
   }
-  if (got.translation == nullptr) code_->abandon(key, flavour);
+  if (got.translation == nullptr) {
+    code_->abandon(key, flavour);
+  } else {
+    tell_listeners(*got.translation, workshop->emitted);
+  }
   give_back(std::move(workshop));
   if (code_->eviction_due()) make_room(removed);
   return got;
@@ -273,9 +287,9 @@ void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& st
   for (const auto& job : jobs)
     makings.push_back({&job->emitted, {{static_cast<std::uint64_t>(job->digest.kind), job->digest.hash}}});
   const CodeCache::Outcome outcome = code_->make(makings, flavour);
+  std::vector<Translation*> good;
   {
     const cache::CacheLock lock = code_->lock();
-    std::vector<Translation*> good;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       Translation* const made = makings[i].made;
       if (made != nullptr && !changes_.changed_since(since, made->guest_ranges())) {
@@ -286,6 +300,10 @@ void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& st
       code_->abandon(jobs[i]->key, flavour);
     }
     code_->publish(lock, good);
+  }
+  for (std::size_t i = 0, told = 0; i < jobs.size() && told < good.size(); ++i) {
+    if (makings[i].made != good[told]) continue;
+    tell_listeners(*good[told++], jobs[i]->emitted);
   }
   if (outcome == CodeCache::Outcome::no_space || code_->eviction_due()) make_room(removed);
 }

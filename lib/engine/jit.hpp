@@ -79,6 +79,8 @@ class Jit {
   bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, codegen::Emitted& out,
             CodeDigest& digest, Got& got, StatsCell& stats);
   void make_room(cache::CodeCache::Removed& removed);
+  /// `emitted`: what `made` was made from.
+  void tell_listeners(const cache::Translation& made, const codegen::Emitted& emitted) const;
 
   const ContextConfig& config_;
   const Translator& translator_;

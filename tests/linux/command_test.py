@@ -82,6 +82,10 @@ with tempfile.TemporaryDirectory() as directory:
     mistake(['dump', argc, '--at', 'nothing_of_that_name'], 'has no symbol')
     mistake(['dump', argc, '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['dump', argc, '--host', 'z80'], '--host')
+    mistake(['dump', argc, '--host', 'a64'], 'no AArch64 emitter')
+    mistake(['dump', argc, '--host', 'x64', '--at', '0xfffffffffffffff0'], 'no executable code')
+    mistake(['run', '--engine', 'interp', '--perf-map', argc], '--engine jit')
+    mistake(['run', '--engine', 'jit', '--jitdump=/nonexistent', argc], "can't create '/nonexistent/jit-")
 
     for args in ([], ['--help'], ['run', '--help'], ['dump', '--help']):
         done = run(*args)
@@ -111,6 +115,20 @@ with tempfile.TemporaryDirectory() as directory:
     done = run('dump', argc)
     check(done.returncode == 0 and 'ld\ta0,0(sp)' in done.stdout.replace(' ', '').replace('lda0', 'ld\ta0') and 'optimised IR' in done.stdout,
           f'dump: {done}')
+    done = run('dump', argc, '--host', 'x64')
+    check(done.returncode == 0 and done.stdout.count('x64 code:') == 1, f'dump of host code: {done}')
+    host_code = done.stdout.split('x64 code:')[-1]
+    for line in ('; 0x10078  ld', '; 0x1007c  ', '; 0x10080  ecall', 'for 3 guest instructions', 'x2='):
+        check(line in host_code, f'{line!r} in {done}')
+    if os.uname().machine == 'x86_64':
+        child = subprocess.Popen([ASHLAR, 'run', '--engine', 'jit', '--perf-map', '--jitdump=' + directory, argc])
+        check(child.wait(60) == 1, 'with --perf-map and --jitdump')
+        perf_map = f'/tmp/perf-{child.pid}.map'
+        with open(perf_map) as f:
+            check('guest [0x10078]\n' in f.read(), 'perf map')
+        os.unlink(perf_map)
+        with open(os.path.join(directory, f'jit-{child.pid}.dump'), 'rb') as f:
+            check(b'guest [0x10078]\0' in f.read(), 'jitdump')
     done = run('run', file('death', small_program([0])))
     check(done.returncode == 132 and done.stderr == 'ashlar: program terminated by signal 4 (Illegal instruction): instruction 0x0 at pc 0x10078\n',
           f'death: {done}')

@@ -21,11 +21,20 @@ std::optional<GuestAddr> parse_address(const std::string& text) {
   return at;
 }
 
-// One block in its three forms. Returns the guest addresses that it can go on to directly.
-Result<std::vector<GuestAddr>> dump_block(linux_user::Process& process, GuestAddr at) {
+// One block in its three forms, and in the host's code if a host is named. Returns the guest addresses that
+// it can go on to directly.
+Result<std::vector<GuestAddr>> dump_block(linux_user::Process& process, GuestAddr at,
+                                          const std::string& host) {
   const Frontend& frontend = process.frontend();
   FlatMemory& memory = process.memory();
   const BlockKey key{at, 0};
+  std::string host_code;
+  if (!host.empty()) {
+    // First, so that a host without an emitter is one sentence and nothing else.
+    Result<std::string> listing = process.context().dump_host(key, host);
+    if (!listing && listing.error().code != ErrorCode::unknown_block) return listing.error();
+    if (listing) host_code = std::move(listing).value();
+  }
   BlockBuilder builder;
   builder.begin(key);
   const TranslateLimits& limits = process.context().config().translate;
@@ -58,6 +67,7 @@ Result<std::vector<GuestAddr>> dump_block(linux_user::Process& process, GuestAdd
     std::printf("\n%s:\n%s", optimised ? "optimised IR" : "IR", text->c_str());
     if (!text->empty() && text->back() != '\n') std::printf("\n");
   }
+  if (!host.empty()) std::printf("\n%s code:\n%s", host.c_str(), host_code.c_str());
   std::vector<GuestAddr> next;
   for (const ir::Exit& exit : builder.parts().exits) next.push_back(exit.target.addr);
   return next;
@@ -66,12 +76,8 @@ Result<std::vector<GuestAddr>> dump_block(linux_user::Process& process, GuestAdd
 }  // namespace
 
 int dump_command(const DumpOptions& options) {
-  if (!options.host.empty()) {
-    if (options.host != "x64" && options.host != "a64")
-      return complain("--host takes x64 or a64, not '" + options.host + "'");
-    return complain("this build has no translator, so there is no " + options.host +
-                    " code to show; leave out --host");
-  }
+  if (!options.host.empty() && options.host != "x64" && options.host != "a64")
+    return complain("--host takes x64 or a64, not '" + options.host + "'");
   linux_user::ProcessConfig config;
   config.program = options.program;
   auto process = linux_user::Process::create(std::move(config));
@@ -92,7 +98,7 @@ int dump_command(const DumpOptions& options) {
   for (std::size_t i = 0; i < queue.size() && done.size() < options.blocks; ++i) {
     if (!done.insert(queue[i].value).second) continue;
     if (done.size() > 1) std::printf("\n");
-    Result<std::vector<GuestAddr>> next = dump_block(**process, queue[i]);
+    Result<std::vector<GuestAddr>> next = dump_block(**process, queue[i], options.host);
     if (!next) return complain(next.error().message);
     queue.insert(queue.end(), next->begin(), next->end());
   }

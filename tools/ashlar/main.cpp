@@ -36,11 +36,12 @@ constexpr const char* kRunExamples = R"(Examples:
   ashlar run --dir /srv/data --dir /tmp=/home/me/scratch ./convert in.txt /tmp/out.txt
   ashlar run --env LANG=C --env HOME ./shell
   ashlar run --fuel 1000000 ./endless           stop after a million guest instructions
-  ashlar run --stats=json ./bench 2>stats.json)";
+  ashlar run --stats=json ./bench 2>stats.json
+  perf record -- ashlar run --engine jit --perf-map ./bench)";
 
 constexpr const char* kDump =
     R"(Shows what becomes of the guest code at an address: its instructions, the IR made of them, and the IR after
-optimising. The program is loaded but not run.)";
+optimising; with --host, the host code as well, by guest instruction. The program is loaded but not run.)";
 
 // Where the program stands among run's arguments: behind "--", or the first that is neither an option nor the
 // value of one. What follows is not looked at, so the program's own options need no "--".
@@ -82,13 +83,18 @@ int main_checked(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("SIZE");
   run->add_option("--fuel", run_options.fuel, "Stop after so many guest instructions")->type_name("N");
+  run->add_flag("--perf-map", run_options.perf_map,
+                "Write /tmp/perf-PID.map, so that perf shows the program's functions (--engine jit)");
+  run->add_flag(
+      "--jitdump{.}", run_options.jitdump,
+      "Write jit-PID.dump here or into --jitdump=DIRECTORY, for perf record -k mono and perf inject --jit");
   run->add_flag("--verbose", run_options.verbose, "Say on stderr which system calls and files were refused");
 
   DumpOptions dump_options;
   CLI::App* dump = app.add_subcommand("dump", kDump);
   dump->footer(
       "Examples:\n  ashlar dump ./hello\n  ashlar dump ./hello --at main --blocks 3\n  ashlar dump ./hello "
-      "--at 0x10430");
+      "--at 0x10430\n  ashlar dump ./hello --at main --host x64");
   dump->add_option("program", dump_options.program, "The program")->required()->type_name("PROGRAM");
   dump->add_option("--at", dump_options.at, "Where; by default the program's entry")
       ->type_name("ADDRESS|SYMBOL");

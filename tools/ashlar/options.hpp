@@ -22,6 +22,9 @@ struct RunOptions {
   std::string memory = "2G";
   std::optional<std::uint64_t> fuel;
   bool verbose = false;
+  bool perf_map = false;
+  /// A directory; empty: no jitdump.
+  std::string jitdump;
   /// The program and its arguments.
   std::vector<std::string> command;
 };

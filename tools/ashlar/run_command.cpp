@@ -4,9 +4,20 @@
 
 #include <cstdio>
 
+#include <ashlar/debug.hpp>
+
 #include "options.hpp"
 
 namespace ashlar::tool {
+namespace {
+
+/// "main+0x12" for describe's "<main+0x12>".
+std::string plain_name(const linux_user::Process& process, GuestAddr at) {
+  const std::string text = process.describe(at);
+  return text.size() > 2 ? text.substr(1, text.size() - 2) : text;
+}
+
+}  // namespace
 
 int run_command(const RunOptions& options) {
   linux_user::ProcessConfig config;
@@ -40,8 +51,31 @@ int run_command(const RunOptions& options) {
     config.logger->set_pattern("ashlar: %v");
   }
 
+  // Must outlive the process, and name what only the process knows: blocks are compiled when it runs.
+  std::vector<std::unique_ptr<CodeListener>> listeners;
+  const linux_user::Process* named = nullptr;
+  const debug::Namer name = [&named](GuestAddr at) {
+    return named != nullptr ? plain_name(*named, at) : std::string();
+  };
+  if (options.engine == "interp" && (options.perf_map || !options.jitdump.empty()))
+    return complain("--perf-map and --jitdump are about compiled code: they need --engine jit");
+  if (options.perf_map) {
+    auto made = debug::make_perf_map(name);
+    if (!made) return complain(made.error().message);
+    listeners.push_back(std::move(made).value());
+    // perf reads the map for anonymous memory only.
+    config.context.code_memory = CodeMemoryMode::toggled;
+  }
+  if (!options.jitdump.empty()) {
+    auto made = debug::make_jitdump(name, options.jitdump);
+    if (!made) return complain(made.error().message);
+    listeners.push_back(std::move(made).value());
+  }
+  for (const auto& listener : listeners) config.context.code_listeners.push_back(listener.get());
+
   auto process = linux_user::Process::create(std::move(config));
   if (!process) return complain(process.error().message);
+  named = process->get();
   const linux_user::ExitStatus status = (*process)->run();
   if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
   if (!options.stats.empty()) {

@@ -77,10 +77,29 @@ class X64Compiler final : public codegen::Compiler {
     const Result<void> done = compile(block, options, emitted);
     holder_.resetLogger();
     if (!done) return done.error();
-    return std::string(logger.data(), logger.dataSize());
+    return register_plan(options.linked) + std::string(logger.data(), logger.dataSize());
   }
 
  private:
+  /// The listing's first lines, one for each kind of slot.
+  std::string register_plan(bool linked) const {
+    if (!linked) return "; no slot lives in a register\n";
+    std::string lines;
+    for (const SlotClass cls : {SlotClass::integer, SlotClass::real}) {
+      std::string line;
+      for (const codegen::Resident& r : residents_) {
+        if (r.reg.is_float() != (cls == SlotClass::real)) continue;
+        asmjit::String name;
+        const asmjit::Operand operand =
+            r.reg.is_float() ? asmjit::Operand(xmm(r.reg)) : asmjit::Operand(gp64(r.reg));
+        asmjit::Formatter::formatOperand(name, asmjit::FormatFlags::kNone, nullptr, asmjit::Arch::kX64,
+                                         operand);
+        line += "  " + layout_.slots[r.slot.slot_index()].name + "=" + std::string(name.data(), name.size());
+      }
+      if (!line.empty()) lines += ";" + line + "\n";
+    }
+    return lines;
+  }
   /// Empties the code holder but keeps its buffers.
   void rewind() {
     errors_.first = asmjit::kErrorOk;

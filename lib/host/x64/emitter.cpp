@@ -56,6 +56,8 @@ void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
   }
   at_boundary_ = true;
   out_->code_map.push_back({static_cast<std::uint32_t>(as_.offset()), boundary.pc});
+  // Costs a test of a flag where nobody listens.
+  as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
 }
 
 void Emitter::begin_instruction(std::size_t index) {
@@ -65,6 +67,7 @@ void Emitter::begin_instruction(std::size_t index) {
 }
 
 void Emitter::end_block() {
+  as_.comment("; out of line");
   // Cold pieces may add stubs and more cold pieces.
   for (std::size_t i = 0; i < cold_.size(); ++i) {
     const asmjit::Label label = cold_[i].label;

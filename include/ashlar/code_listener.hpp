@@ -1,0 +1,41 @@
+// Who wants to know which host code was made, and where: profilers' and debuggers' interfaces
+// (<ashlar/debug.hpp>), or an embedder.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <ashlar/types.hpp>
+
+namespace ashlar {
+
+/// A block's host code, as a CodeListener is told of it. The spans are valid during the call.
+struct PublishedCode {
+  /// Where in a block's host code that of a guest instruction begins: `offset` bytes behind its first byte.
+  struct Point {
+    std::uint32_t offset = 0;
+    GuestAddr pc;
+  };
+
+  BlockKey key;
+  /// Where the code is executed.
+  const void* address = nullptr;
+  /// The bytes as they were emitted; those at `address` change when blocks are linked.
+  std::span<const std::byte> code;
+  /// In ascending order.
+  std::span<const Point> points;
+};
+
+/// Told of all host code of a context: set ContextConfig::code_listeners. Called on the thread that compiles,
+/// by several at once; must not call into the context. A block may have been entered already. Code that is
+/// dropped is not reported: later code may overlap it, and is what counts then.
+class CodeListener {
+ public:
+  virtual ~CodeListener() = default;
+  /// The routines between the library and emitted code; once for a context, before any block.
+  virtual void runtime_published(const void* address, std::span<const std::byte> code) = 0;
+  virtual void code_published(const PublishedCode& published) = 0;
+};
+
+}  // namespace ashlar
