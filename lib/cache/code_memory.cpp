@@ -180,24 +180,31 @@ Result<void> CodeMemory::probe(const CodeProbe& probe) {
 }
 
 bool CodeMemory::commit_chunk(std::size_t chunk) noexcept {
-  if (committed_[chunk].load(std::memory_order_relaxed)) return true;
   const std::size_t offset = head_size_ + chunk * chunk_size_;
-  const bool done = kind_ == CodeMemoryKind::dual_mapped
-                        ? map_dual(offset, chunk_size_)
-                        : mprotect(writable_ + offset, chunk_size_, PROT_READ | PROT_EXEC) == 0;
-  if (done) committed_[chunk].store(true, std::memory_order_release);
-  return done;
+  if (!committed_[chunk].load(std::memory_order_relaxed)) {
+    const bool done = kind_ == CodeMemoryKind::dual_mapped
+                          ? map_dual(offset, chunk_size_)
+                          : mprotect(writable_ + offset, chunk_size_, PROT_READ | PROT_EXEC) == 0;
+    if (!done) return false;
+    committed_[chunk].store(true, std::memory_order_release);
+  }
+  if (kind_ == CodeMemoryKind::dual_mapped) {
+    // Linux 5.14; without it each page costs a fault or two, which for short translations is most of
+    // publishing them.
+    constexpr int kPopulateRead = 22, kPopulateWrite = 23;
+    madvise(writable_ + offset, chunk_size_, kPopulateWrite);
+    madvise(const_cast<std::byte*>(base_) + offset, chunk_size_, kPopulateRead);
+  }
+  return true;
 }
 
-void CodeMemory::discard_chunk(std::size_t chunk) noexcept {
-  // Where the host can't, the pages stay: nothing depends on it.
+bool CodeMemory::discard_chunk(std::size_t chunk) noexcept {
   const std::size_t offset = head_size_ + chunk * chunk_size_;
   if (kind_ == CodeMemoryKind::dual_mapped) {
-    fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-              static_cast<off_t>(chunk_size_));
-  } else {
-    madvise(writable_ + offset, chunk_size_, MADV_DONTNEED);
+    return fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                     static_cast<off_t>(chunk_size_)) == 0;
   }
+  return madvise(writable_ + offset, chunk_size_, MADV_DONTNEED) == 0;
 }
 
 Result<const std::byte*> CodeMemory::install(std::span<const std::byte> code) {

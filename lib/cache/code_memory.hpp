@@ -69,11 +69,12 @@ class CodeMemory {
     return reinterpret_cast<std::uintptr_t>(at) - reinterpret_cast<std::uintptr_t>(base_) < region_size();
   }
 
-  /// Makes a chunk usable: executable, zero or with what it had. Idempotent; not thread-safe for the same
-  /// chunk. False when the host refuses.
+  /// Makes a chunk usable: executable, zero or with what it had, its pages present where the host can do that
+  /// in one go. Also after discard_chunk. Not thread-safe for the same chunk. False when the host refuses.
   bool commit_chunk(std::size_t chunk) noexcept;
-  /// Gives the pages of a chunk that nobody executes back to the host; it stays committed, and reads as zero.
-  void discard_chunk(std::size_t chunk) noexcept;
+  /// Gives the pages of a chunk that nobody executes back to the host; it stays executable, and reads as
+  /// zero. False when the host can't: nothing has changed.
+  bool discard_chunk(std::size_t chunk) noexcept;
 
   /// Places code that stays as long as the memory does, aligned to 64 bytes. out_of_memory when the space for
   /// such code is used up, not_supported for kind none. Thread-safe.
@@ -84,8 +85,9 @@ class CodeMemory {
   /// until the page is executable again and returns true: try again. Async-signal-safe.
   bool wait_for_code(const void* fault_addr, const void* pc) const noexcept;
 
-  /// All threads of the process forget instructions that they may have fetched ahead. To be called between
-  /// writing code where other code has been executed before and letting anybody execute it.
+  /// All threads of the process forget instructions that they may have fetched ahead. To be called when a
+  /// chunk has been discarded, or else between writing code where other code was executed before and letting
+  /// anybody execute it.
   void synchronise_cores() const noexcept;
 
  private:

@@ -25,7 +25,7 @@ CodeSpace::CodeSpace(CodeMemory& memory, std::size_t alignment)
       wanted_(chunks_ahead(memory.chunk_count())) {
   ASHLAR_ASSERT(std::has_single_bit(alignment) && alignment >= 8,
                 "the alignment of code must be a power of two from 8");
-  for (std::size_t i = memory.chunk_count(); i-- > 0;) free_.push_back(static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < memory.chunk_count(); ++i) free_.push_back(static_cast<std::uint32_t>(i));
 }
 
 CodeSpace::Reservation::Reservation(Reservation&& from) noexcept
@@ -85,10 +85,10 @@ CodeSpace::Reservation CodeSpace::reserve(std::span<Piece> pieces) {
 }
 
 bool CodeSpace::open_chunk() {
-  const bool opened = !free_.empty() && memory_.commit_chunk(free_.back());
+  const bool opened = !free_.empty() && memory_.commit_chunk(free_.front());
   if (opened) {
-    open_ = free_.back();
-    free_.pop_back();
+    open_ = free_.front();
+    free_.pop_front();
     chunks_[open_].state = State::open;
   }
   update_due();
@@ -168,19 +168,19 @@ void CodeSpace::give_back(const Reservation& reservation) noexcept {
 }
 
 void CodeSpace::drop_holder(std::uint32_t chunk) noexcept {
-  if (--chunks_[chunk].holders == 0) make_free(chunk);
+  // The open chunk goes on to be filled; it is looked at when it is closed.
+  if (--chunks_[chunk].holders == 0 && chunks_[chunk].state == State::closed) make_free(chunk);
 }
 
-/// Also for the open chunk, which then starts from its front again.
 void CodeSpace::make_free(std::uint32_t index) noexcept {
   Chunk& chunk = chunks_[index];
-  chunk.recycled = true;
   chunk.used = 0;
   chunk.count.store(0, std::memory_order_release);
-  if (chunk.state != State::closed) return;
   chunk.state = State::free;
-  // Chunks beyond those that will be needed soon give their memory back.
-  if (free_.size() >= wanted_ * 2) memory_.discard_chunk(index);
+  // The memory goes back to the host, and no core keeps instructions from it: the chunk is as good as new.
+  // That is cheaper than to synchronise at each translation that is put there later.
+  chunk.recycled = !memory_.discard_chunk(index);
+  if (!chunk.recycled) memory_.synchronise_cores();
   free_.push_back(index);
   update_due();
 }

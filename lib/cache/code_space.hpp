@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -53,7 +54,8 @@ class CodeSpace {
     std::uint32_t chunk() const noexcept { return chunk_; }
     const std::byte* begin() const noexcept { return begin_; }
     std::size_t size() const noexcept { return size_; }
-    /// Other code has been executed here before: see CodeMemory::synchronise_cores.
+    /// Other code was executed here before, and its pages are still the same: see
+    /// CodeMemory::synchronise_cores.
     bool recycled() const noexcept { return recycled_; }
     /// The pieces, which are those that were reserved, belong to their translations now, each of which must
     /// be released. From here on `find` finds them, and who finds them sees what was written to translation
@@ -168,7 +170,7 @@ class CodeSpace {
 
   mutable std::mutex mutex_;
   std::uint32_t open_ = kNone;
-  std::vector<std::uint32_t> free_;  ///< the next one to use is the last
+  std::deque<std::uint32_t> free_;  ///< used in turn
 };
 
 }  // namespace ashlar::cache

@@ -92,7 +92,9 @@ TEST_CASE("code can be written, executed, overwritten and executed again") {
           CHECK(memory->chunk_of(place) == chunk);
         }
         CHECK(memory->contains(at));
-        memory->discard_chunk(chunk);
+        CHECK(memory->discard_chunk(chunk));
+        CHECK(test::fetch(at) == 0);
+        REQUIRE(memory->commit_chunk(chunk));
         CHECK(test::fetch(at) == 0);
         store(*memory, at, returning(9));
         memory->synchronise_cores();

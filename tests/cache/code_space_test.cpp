@@ -137,7 +137,7 @@ TEST_CASE("space ends, the coldest chunk is named, and comes back once it is emp
   REQUIRE(take());
   CHECK(in[coldest].size() == 1);
   std::vector<CodeSpace::Piece> piece = {{16, name(1)}};
-  CHECK(space.reserve(piece).recycled());
+  CHECK(!space.reserve(piece).recycled());  // its pages are new
   CHECK(space.usage().closed_chunks == 3);
 }
 
@@ -182,7 +182,7 @@ TEST_CASE("random placements are found until they are released") {
     REQUIRE(placed[i - 1].code + placed[i - 1].size <= placed[i].code);
   }
   for (const Placed& p : placed) space.release(p.chunk, p.code);
-  // The open chunk starts from its front again; all others are free.
+  // All but the open one are free.
   CHECK(space.usage().closed_chunks == 0);
 }
 
