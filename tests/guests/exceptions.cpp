@@ -1,5 +1,6 @@
 // C++ exceptions: across frames, nested, rethrown, from constructors and destructors' siblings, through
 // threads.
+#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -11,7 +12,7 @@
 #include <typeinfo>
 #include <vector>
 
-static int alive;
+static std::atomic<int> alive;
 
 struct Tracked {
   int id;
@@ -87,9 +88,9 @@ int main() {
   try {
     deep(500, 3);
   } catch (const std::out_of_range& e) {
-    std::printf("caught %s alive %d\n", e.what(), alive);
+    std::printf("caught %s alive %d\n", e.what(), alive.load());
   }
-  std::printf("no throw %d alive %d\n", deep(100, 1000), alive);
+  std::printf("no throw %d alive %d\n", deep(100, 1000), alive.load());
   try {
     nested(4);
   } catch (const std::exception& e) {
@@ -100,11 +101,11 @@ int main() {
   try {
     Half half;
   } catch (int v) {
-    std::printf("constructor %d alive %d\n", v, alive);
+    std::printf("constructor %d alive %d\n", v, alive.load());
   }
   long sum = 0;
   for (int i = 0; i < 3000; i++) sum += filter(i);
-  std::printf("filter %ld alive %d\n", sum, alive);
+  std::printf("filter %ld alive %d\n", sum, alive.load());
 
   std::exception_ptr caught;
   std::thread thread([&] {
@@ -118,7 +119,7 @@ int main() {
   try {
     std::rethrow_exception(caught);
   } catch (const std::exception& e) {
-    std::printf("from thread: %s alive %d\n", e.what(), alive);
+    std::printf("from thread: %s alive %d\n", e.what(), alive.load());
   }
   std::vector<std::future<int>> futures;
   for (int i = 0; i < 6; i++)
@@ -152,6 +153,6 @@ int main() {
   } catch (const std::bad_cast&) {
     std::printf("bad cast\n");
   }
-  std::printf("uncaught %d alive %d\n", std::uncaught_exceptions(), alive);
-  return alive;
+  std::printf("uncaught %d alive %d\n", std::uncaught_exceptions(), alive.load());
+  return alive.load();
 }
