@@ -52,9 +52,11 @@ constexpr Word without_flags(Word word) noexcept { return word & ~Word{0x3f}; }
 }
 
 constexpr Word guest_word(RoundingMode mode) noexcept {
-  // FPCR.RMode: 0 nearest, 1 up, 2 down, 3 towards zero (Arm ARM, FPCR).
+  // FPCR.RMode: 0 nearest, 1 up, 2 down, 3 towards zero; FPCR.DN: arithmetic makes no NaN but the default
+  // one, which is the canonical one of the IR (Arm ARM, FPCR, and "NaN handling and the Default NaN").
   constexpr Word kControl[] = {0, 3, 2, 1, 0};
-  return kControl[static_cast<unsigned>(mode)] << 22;
+  constexpr Word kDefaultNan = 1 << 25;
+  return kControl[static_cast<unsigned>(mode)] << 22 | kDefaultNan;
 }
 
 constexpr std::uint8_t flags_of(Word word) noexcept {

@@ -61,6 +61,8 @@ struct FaultSite {
   /// canonical yet.
   std::uint32_t pending_nan64 = 0;
   std::uint32_t pending_nan32 = 0;
+  /// Float registers whose low half is a binary32 and whose upper half is still to become all ones.
+  std::uint32_t pending_box32 = 0;
   /// Guest instructions of the block that were charged as fuel at entry but are not done.
   std::uint32_t fuel_refund = 0;
 };

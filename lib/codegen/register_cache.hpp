@@ -44,6 +44,7 @@ enum class FloatKnowledge : std::uint8_t {
   boxed32,   ///< a well-formed boxed binary32
   result32,  ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
   result64,  ///< binary64 arithmetic result: a NaN may not be canonical yet
+  low32,     ///< the low half is a binary32; the upper half is not all ones yet
 };
 
 struct Resident {
@@ -246,14 +247,14 @@ class RegisterCache {
   FloatKnowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
   void set_knowledge(Reg r, FloatKnowledge k) {
     entries_[r.id].knowledge = k;
-    if (k == FloatKnowledge::result32 || k == FloatKnowledge::result64) {
+    if (k == FloatKnowledge::result32 || k == FloatKnowledge::result64 || k == FloatKnowledge::low32) {
       pending_ |= r.mask();
     } else {
       pending_ &= ~r.mask();
     }
   }
-  /// Float registers whose NaN may not be canonical and whose value is still wanted by somebody: slots
-  /// (unless dead) and live temporaries.
+  /// Float registers whose NaN may not be canonical, or that are not boxed, and whose value is still wanted
+  /// by somebody: slots (unless dead) and live temporaries.
   std::uint64_t pending_nans() const { return pending_; }
   bool is_slot_register(Reg r) const { return entries_[r.id].value.is_slot() && !entries_[r.id].dead; }
 

@@ -17,6 +17,7 @@ std::uint64_t value_of(const RegisterDump& dump, const FaultSite& site, unsigned
   if ((site.pending_nan64 >> number & 1) != 0 && s::is_nan64(bits)) return s::kCanonicalNan64;
   if ((site.pending_nan32 >> number & 1) != 0 && s::is_nan32(static_cast<std::uint32_t>(bits)))
     return s::box32(s::kCanonicalNan32);
+  if ((site.pending_box32 >> number & 1) != 0) return s::box32(static_cast<std::uint32_t>(bits));
   return bits;
 }
 
