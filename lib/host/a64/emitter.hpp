@@ -1,0 +1,286 @@
+// Emits one block as AArch64 code: one member per IR opcode, called in order by codegen::lower. Uses the
+// assembler, the plan and the register cache; knows nothing of caches, locks or logging. Used by the a64
+// compiler (backend.cpp).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <ashlar/ir.hpp>
+#include <ashlar/vcpu_frame.hpp>
+
+#include "codegen/backend.hpp"
+#include "codegen/emitted.hpp"
+#include "codegen/plan.hpp"
+#include "codegen/register_cache.hpp"
+#include "host/a64/regs.hpp"
+
+namespace ashlar::host_a64 {
+
+using codegen::FloatKnowledge;
+using ir::Inst;
+using ir::Value;
+
+/// A condition on which a compare-and-branch or compare-and-set succeeds.
+enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
+
+class Emitter {
+ public:
+  Emitter(a64::Assembler& as, const codegen::HostFeatures& features)
+      : as_(as), features_(features), cache_(*this) {}
+
+  /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
+  void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
+             std::span<const codegen::Resident> residents, codegen::Emitted& out);
+
+  // For codegen::lower.
+  void begin_block();
+  void begin_guest_instruction(const ir::Boundary& boundary);
+  void begin_instruction(std::size_t index);
+  void end_instruction() { cache_.end_instruction(); }
+  void end_block();
+
+#define ASHLAR_OP(name, form, dst, src, effects) void emit_##name(const Inst& inst);
+#include <ashlar/opcodes.inc>
+#undef ASHLAR_OP
+
+  // For codegen::RegisterCache.
+  void load_word(Reg r, std::int16_t word);
+  void store_word(std::int16_t word, Reg r);
+  void move(Reg to, Reg from);
+  void canonicalise(Reg r, FloatKnowledge knowledge);
+
+ private:
+  using InstId = a64::Inst::Id;
+
+  // Operands (emitter.cpp). Everything is computed in registers; zero is the zero register.
+  /// An integer operand; kZero for zero. Not to be written to.
+  Reg use_int(Value v, std::uint16_t next) { return v.is_zero() ? kZero : cache_.use(v, false, next); }
+  Reg use_a(const Inst& inst) { return use_int(inst.a, plan().next_a); }
+  Reg use_b(const Inst& inst) { return use_int(inst.b, plan().next_b); }
+  Reg use_c(const Inst& inst) { return use_int(inst.c(), plan().next_c); }
+  /// The register that receives the result. It may be that of an operand that is not read again: write it
+  /// last.
+  Reg define_int(const Inst& inst) {
+    forget_host_base(inst.dst);
+    return cache_.define(inst.dst, false, plan().next_dst, plan().dead_store);
+  }
+  Reg define_float(const Inst& inst) {
+    return cache_.define(inst.dst, true, plan().next_dst, plan().dead_store);
+  }
+  const codegen::InstPlan& plan() const { return (*plan_)[index_]; }
+  std::uint32_t here() const { return static_cast<std::uint32_t>(as_.offset()); }
+  /// Binds a label: what was emitted before must not be merged with what follows.
+  void bind(const asmjit::Label& label) {
+    as_.bind(label);
+    forget_last();
+  }
+
+  // Constants and immediates (emitter.cpp).
+  void move_imm(const a64::Gp& to, std::uint64_t value);
+  /// to = from + value, by one or two additions or through x16. Registers other than sp and xzr.
+  void add_constant(Reg to, Reg from, std::int64_t value, bool wide = true);
+  /// Sets the flags of from - value.
+  void compare_constant(Reg from, std::int64_t value);
+
+  // Integer families (emit_int.cpp).
+  enum class Extend : std::uint8_t { none, zero32, sign32 };
+  void binary(const Inst& inst, InstId id, Extend extend);
+  void add(const Inst& inst, Extend extend);
+  void add_imm(const Inst& inst, Extend extend);
+  void sub(const Inst& inst, Extend extend);
+  void logic_imm(const Inst& inst, InstId id);
+  void shift(const Inst& inst, InstId id, Extend extend, bool left_rotation = false);
+  void rotate_imm(const Inst& inst, Extend extend);
+  void multiply(const Inst& inst, Extend extend);
+  void divide(const Inst& inst, bool is_signed, bool remainder, bool wide);
+  void min_max(const Inst& inst, a64::CondCode cc);
+  void bit_field(const Inst& inst, unsigned low, unsigned width, bool is_signed);
+  void population(const Inst& inst, bool wide);
+  void bit_op(const Inst& inst, InstId id);
+  void set_if(const Inst& inst, Condition cond, bool immediate);
+  void finish32(Reg dst, Extend extend);
+  /// Whether the instruction emitted last computed `v` by what `last_` says, and nobody but this instruction
+  /// wants it: it is then taken back, and this instruction does both.
+  bool take_back_product(const Inst& inst, Value v, std::uint16_t next);
+
+  struct PendingNan {
+    Reg reg;
+    FloatKnowledge knowledge;
+  };
+
+  // Comparisons and exits (emit_control.cpp).
+  /// A condition that can be branched on: flags, or a register against zero, or one of its bits.
+  struct Test {
+    enum class Kind : std::uint8_t { flags, zero, not_zero, bit_clear, bit_set, never, always } kind;
+    a64::CondCode cc = a64::CondCode::kAL;
+    Reg reg;
+  };
+  /// Emits what sets the flags, if the test needs them. `branch`: forms without flags are allowed.
+  Test compare(const Inst& inst, Condition cond, bool immediate, bool branch);
+  void branch_if(const Test& test, const asmjit::Label& label);
+  /// What an exit out of line has to do first, as things stand now.
+  struct ExitState {
+    std::uint32_t write_back_begin, write_back_count;
+    std::vector<PendingNan> pending;
+    std::uint32_t fuel_refund;
+    bool needed() const { return write_back_count != 0 || !pending.empty() || fuel_refund != 0; }
+  };
+  /// `done`: guest instructions completed when it is taken.
+  ExitState exit_state(std::uint32_t done);
+  void restore_for_exit(const ExitState& state);
+  void helper_exit_check(GuestAddr resume);
+  void exit_if(const Inst& inst, Condition cond, bool immediate);
+  void branch(const Inst& inst, Condition cond, bool immediate);
+  void jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind = codegen::ExitKind::direct);
+  void attention_check(const ir::Exit& exit);
+  bool is_backward(const ir::Exit& exit) const;
+  void leave_inline();
+  void add_fuel(std::int32_t amount);
+  void return_single(std::uint32_t value);
+
+  // Exit sites, cold code, faults (emitter.cpp).
+  struct Site {
+    codegen::ExitSite site;
+    asmjit::Label stub;
+  };
+  std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
+  /// The branch that links patch, going to the site's stub.
+  void patchable_jump(std::size_t site);
+  void emit_stub(Site& site);
+  void call_entry(codegen::RuntimeEntry entry);  ///< destroys x17 and x30
+  void jump_entry(codegen::RuntimeEntry entry);  ///< destroys x17
+  /// Code out of line: runs after the block's last instruction has been emitted, at `label`. Registers hold
+  /// there what they held when it was announced; scratch registers, too.
+  void cold(asmjit::Label label, std::function<void()> code) { cold_.push_back({label, std::move(code)}); }
+
+  struct FaultPoint {
+    std::uint32_t write_back_begin = 0;
+    std::uint16_t write_back_count = 0;
+    std::uint32_t pending64 = 0, pending32 = 0;
+  };
+  FaultPoint fault_point();
+  codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;
+  /// The next instruction is the one that may fault.
+  void access_fault_here(const FaultPoint& point);
+  /// Registers a check that failed: emitted code comes to `label` when the interpreter is to execute the
+  /// current instruction.
+  void check_at(const asmjit::Label& label, const FaultPoint& point) {
+    checks_.push_back({label, point, static_cast<std::uint32_t>(index_)});
+  }
+  /// Makes sure that float registers whose NaN can be observed at an exit here hold canonical ones.
+  void canonicalise_pending(bool temporaries = false);
+  std::vector<PendingNan> pending_list(bool temporaries = false) const;
+
+  // Memory (emit_memory.cpp).
+  /// How an access reaches its operand: [base, #disp], or [x27, base].
+  struct Address {
+    Reg base;
+    std::int32_t disp = 0;
+    bool indexed = false;
+  };
+  Address address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
+  a64::Mem mem(const Address& at) const;
+  /// A register that holds the host address of the guest address in `inst.a` + delta; makes one if `make`.
+  Reg find_host_base(Value v, std::int64_t& delta) const;
+  Reg make_host_base(Value v, Reg guest);
+  void forget_host_base(Value v);
+  void forget_host_bases() { host_bases_ = {}; }
+  void load_int(const Inst& inst, InstId id, std::uint32_t size, bool to64);
+  void store_int(const Inst& inst, InstId id, std::uint32_t size);
+  void load_float(const Inst& inst, std::uint32_t size);
+  void store_float(const Inst& inst, std::uint32_t size);
+  /// The host address of an atomic access in a register (x17 or a host base), after window and alignment
+  /// checks.
+  Reg atomic_address(const Inst& inst, std::uint32_t size, const FaultPoint& point);
+  struct FetchForms {
+    InstId forms[4];  ///< plain, release, acquire, both
+  };
+  void fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse, bool complement, bool negate,
+             const std::function<void(Reg fresh, Reg old, Reg operand)>& op);
+  void load_reserved(const Inst& inst, std::uint32_t size);
+  void store_conditional(const Inst& inst, std::uint32_t size);
+  void compare_exchange(const Inst& inst, std::uint32_t size);
+  void reservation_slot(Reg to, Reg host);
+  void fence_behind(const Inst& inst);
+
+  // Floats (emit_float.cpp, emit_convert.cpp). A binary32 instruction of the host clears the upper half of
+  // its result: `box` mends that.
+  bool rounds_like_host(const Inst& inst) const { return inst.rounding() == block_->host_rounding(); }
+  /// A float operand in a register; zero is materialised in `spare`.
+  Reg float_register(Value v, std::uint16_t next, Reg spare);
+  /// The same for binary32. A value that is not boxed sends the guest instruction to the interpreter: call
+  /// before anything of it is done.
+  Reg float32_register(Value v, std::uint16_t next, Reg spare);
+  /// dst = the binary32 in `from`, boxed.
+  void box(Reg dst, Reg from) { as_.zip1(vec(dst).s2(), vec(from).s2(), vec(kOnes).s2()); }
+  void float_binary(const Inst& inst, InstId id, bool single);
+  void float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend);
+  void float_sqrt(const Inst& inst, bool single);
+  void float_min_max(const Inst& inst, bool single, bool max);
+  void float_sign(const Inst& inst, bool single, int kind);
+  void float_compare(const Inst& inst, bool single, int kind);
+  void float_class(const Inst& inst, bool single);
+  void float_to_int(const Inst& inst, bool single, bool wide, bool is_signed);
+  void int_to_float(const Inst& inst, bool single, bool wide, bool is_signed);
+  /// The whole operation by codegen::float_slow.
+  void float_slow(const Inst& inst);
+  void store_args(const Inst& inst);
+  /// x16 = the result's bits; destroys x17 and x30 besides.
+  void call_float_slow(const Inst& inst);
+  /// Mends a NaN that is not canonical yet, because its bits are about to be seen.
+  void make_canonical(Reg r);
+  void float_result(Reg dst, bool single);
+  void load_bits(Reg to, std::uint64_t bits);
+
+  // What was emitted last, for merging it with what comes next.
+  struct Last {
+    enum class Kind : std::uint8_t { none, store, load, product, shift } kind = Kind::none;
+    std::uint32_t end = 0;  ///< offset behind it: it is still last if this is here
+    std::int16_t word = 0;  ///< store, load: the frame word; else the value's word
+    Reg reg, a, b;          ///< what it wrote (stored), and its operands
+    bool wide = true;
+    std::uint8_t count = 0;  ///< shift
+  };
+  void forget_last() { last_.kind = Last::Kind::none; }
+
+  a64::Assembler& as_;
+  const codegen::HostFeatures& features_;
+  codegen::RegisterCache<Emitter> cache_;
+  const ir::Block* block_ = nullptr;
+  const codegen::Plan* plan_ = nullptr;
+  codegen::CompileOptions options_;
+  codegen::Emitted* out_ = nullptr;
+  std::size_t index_ = 0;
+  Last last_;
+  std::vector<Site> sites_;
+  struct Cold {
+    asmjit::Label label;
+    std::function<void()> code;
+  };
+  std::vector<Cold> cold_;
+  struct CheckStub {
+    asmjit::Label label;
+    FaultPoint point;
+    std::uint32_t inst;
+  };
+  std::vector<CheckStub> checks_;
+  /// kHostBases[i] holds mem_base + the value of `word` - offset; word none: nothing.
+  struct HostBase {
+    Value value;
+    std::int64_t offset = 0;
+  };
+  std::array<HostBase, 2> host_bases_{};
+  std::uint8_t next_host_base_ = 0;
+  bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
+  bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
+                              ///< next instruction
+  std::uint32_t boundary_number_ = 0;
+  GuestAddr boundary_pc_;
+
+  friend class codegen::RegisterCache<Emitter>;
+};
+
+}  // namespace ashlar::host_a64
