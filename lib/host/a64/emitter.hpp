@@ -207,33 +207,43 @@ class Emitter {
   void fence_behind(const Inst& inst);
 
   // Floats (emit_float.cpp, emit_convert.cpp). A binary32 instruction of the host clears the upper half of
-  // its result: `box` mends that.
+  // its result (FloatKnowledge::low32): `box` mends that.
   bool rounds_like_host(const Inst& inst) const { return inst.rounding() == block_->host_rounding(); }
   /// A float operand in a register; zero is materialised in `spare`.
   Reg float_register(Value v, std::uint16_t next, Reg spare);
   /// The same for binary32. A value that is not boxed sends the guest instruction to the interpreter: call
   /// before anything of it is done.
   Reg float32_register(Value v, std::uint16_t next, Reg spare);
+  Reg float_operand(Value v, std::uint16_t next, Reg spare, bool single);
   /// dst = the binary32 in `from`, boxed.
   void box(Reg dst, Reg from) { as_.zip1(vec(dst).s2(), vec(from).s2(), vec(kOnes).s2()); }
+  /// Where to compute what is judged before the operands are overwritten: dst, or v29 if dst is an operand;
+  /// finish_target moves it to dst and notes what is known of it.
+  static Reg float_target(Reg dst, Reg a, Reg b = {}, Reg c = {});
+  void finish_target(Reg dst, Reg target, bool single);
+  /// Takes FPSR.UFC back if the guest does not call the result tiny. `product`: zero a or b make the result
+  /// exact; otherwise zero a does.
+  void judge_underflow(const Inst& inst, Reg result, bool single, bool product, Reg a, Reg b = {},
+                       Reg c = {});
   void float_binary(const Inst& inst, InstId id, bool single);
+  void float_scale(const Inst& inst, InstId id, bool single);
   void float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend);
   void float_sqrt(const Inst& inst, bool single);
   void float_min_max(const Inst& inst, bool single, bool max);
   void float_sign(const Inst& inst, bool single, int kind);
-  void float_compare(const Inst& inst, bool single, int kind);
+  void float_compare(const Inst& inst, bool single, a64::CondCode cc);
   void float_class(const Inst& inst, bool single);
   void float_to_int(const Inst& inst, bool single, bool wide, bool is_signed);
   void int_to_float(const Inst& inst, bool single, bool wide, bool is_signed);
   /// The whole operation by codegen::float_slow.
   void float_slow(const Inst& inst);
   void store_args(const Inst& inst);
+  void store_float_arg(int i, Reg r, bool single);
   /// x16 = the result's bits; destroys x17 and x30 besides.
   void call_float_slow(const Inst& inst);
-  /// Mends a NaN that is not canonical yet, because its bits are about to be seen.
+  /// Boxes a value that is not boxed yet, because its bits are about to be seen.
   void make_canonical(Reg r);
   void float_result(Reg dst, bool single);
-  void load_bits(Reg to, std::uint64_t bits);
 
   // What was emitted last, for merging it with what comes next.
   struct Last {

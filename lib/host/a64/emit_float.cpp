@@ -1,0 +1,468 @@
+// Float opcodes. They run in the host's unit: FPCR has the guest's rounding mode and makes default NaNs,
+// which are the canonical ones; FPSR collects the guest's flags. What the unit does otherwise than the IR
+// asks (rounding modes that are not set, tininess before rounding, min and max of signaling NaNs) is mended
+// beside it, out of line where it is rare. Binary32 results are boxed where somebody can see the upper half,
+// not here (FloatKnowledge::low32).
+#include "host/a64/emitter.hpp"
+
+namespace ashlar::host_a64 {
+
+using a64::CondCode;
+using asmjit::Imm;
+using codegen::RuntimeEntry;
+using I = a64::Inst;
+
+namespace {
+
+const Imm kFpsr(a64::Predicate::SysReg::kFPSR);
+/// FPSR.UFC, and its bit number.
+constexpr std::uint64_t kUnderflowBit = 3;
+
+}  // namespace
+
+// --- operands
+// ---------------------------------------------------------------------------------------------------------------------
+
+Reg Emitter::float_register(Value v, std::uint16_t next, Reg spare) {
+  if (v.is_zero()) {
+    as_.movi(fp64(spare), Imm(0));
+    return spare;
+  }
+  const Reg r = cache_.use(v, true, next);
+  make_canonical(r);
+  return r;
+}
+
+Reg Emitter::float32_register(Value v, std::uint16_t next, Reg spare) {
+  if (v.is_zero()) {  // +0.0 as 64 bits is not a boxed value
+    as_.ldr(fp64(spare), frame_mem(ASHLAR_COLD_OFFSET(canonical_nan32)));
+    return spare;
+  }
+  const Reg r = cache_.use(v, true, next);
+  const FloatKnowledge k = cache_.knowledge(r);
+  if (k == FloatKnowledge::boxed32 || k == FloatKnowledge::low32) return r;
+  // Boxed nearly always. If it is not, the interpreter executes this guest instruction.
+  const FaultPoint point = fault_point();
+  const asmjit::Label unboxed = as_.newLabel();
+  as_.umov(gp32(kX16), vec(r).s(1));
+  as_.cmn(gp32(kX16), Imm(1));
+  as_.b_ne(unboxed);
+  check_at(unboxed, point);
+  cache_.set_knowledge(r, FloatKnowledge::boxed32);
+  return r;
+}
+
+Reg Emitter::float_operand(Value v, std::uint16_t next, Reg spare, bool single) {
+  return single ? float32_register(v, next, spare) : float_register(v, next, spare);
+}
+
+void Emitter::float_result(Reg dst, bool single) {
+  if (single) cache_.set_knowledge(dst, FloatKnowledge::low32);
+}
+
+void Emitter::make_canonical(Reg r) {
+  if (cache_.knowledge(r) != FloatKnowledge::low32) return;
+  box(r, r);
+  cache_.set_knowledge(r, FloatKnowledge::boxed32);
+}
+
+Reg Emitter::float_target(Reg dst, Reg a, Reg b, Reg c) {
+  return dst == a || dst == b || dst == c ? kV29 : dst;
+}
+
+void Emitter::finish_target(Reg dst, Reg target, bool single) {
+  if (target == dst) {
+    float_result(dst, single);
+  } else if (single) {
+    box(dst, target);
+    cache_.set_knowledge(dst, FloatKnowledge::boxed32);
+  } else {
+    as_.fmov(fp64(dst), fp64(target));
+  }
+}
+
+// --- the slow path
+// -------------------------------------------------------------------------------------------------------------------
+
+void Emitter::store_args(const Inst& inst) {
+  const codegen::Reads reads = codegen::reads_of(ir::info(inst.op).form);
+  const bool is_float = ir::info(inst.op).src == ir::ValueClass::F;
+  const Value values[3] = {inst.a, inst.b, inst.c()};
+  const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
+  const bool read[3] = {reads.a, reads.b, reads.c};
+  for (int i = 0; i < 3; ++i) {
+    if (!read[i]) continue;
+    const a64::Mem to = frame_mem(ASHLAR_COLD_OFFSET(args) + 8 * i);
+    if (is_float && !values[i].is_zero()) {
+      const Reg r = cache_.use(values[i], true, next[i]);
+      make_canonical(r);
+      as_.str(fp64(r), to);
+    } else {
+      as_.str(gp64(use_int(values[i], next[i])), to);
+    }
+  }
+}
+
+void Emitter::store_float_arg(int i, Reg r, bool single) {
+  const a64::Mem to = frame_mem(ASHLAR_COLD_OFFSET(args) + 8 * i);
+  if (single) {
+    box(kV30, r);
+    as_.str(fp64(kV30), to);
+  } else {
+    as_.str(fp64(r), to);
+  }
+}
+
+void Emitter::call_float_slow(const Inst& inst) {
+  move_imm(gp32(kX16), static_cast<std::uint32_t>(inst.op) | static_cast<std::uint32_t>(inst.rounding())
+                                                                 << 16);
+  call_entry(RuntimeEntry::runtime_call);
+}
+
+void Emitter::float_slow(const Inst& inst) {
+  store_args(inst);
+  call_float_slow(inst);
+  if (ir::info(inst.op).dst == ir::ValueClass::F) {
+    as_.fmov(fp64(define_float(inst)), gp64(kX16));
+  } else {
+    as_.mov(gp64(define_int(inst)), gp64(kX16));
+  }
+}
+
+// --- underflow
+// -----------------------------------------------------------------------------------------------------------------------
+//
+// The host judges tininess before rounding (Arm ARM, "Underflow and FPCR.FZ"), the guest after. So its flag
+// is too much where the exact result is tiny and the rounded one is the smallest normal number. The invariant
+// that makes this decidable: between instructions, a set FPSR.UFC implies that the frame's float_flags have
+// underflow. What may set it is looked at; if the frame has underflow already, nothing more is to be done;
+// else this very instruction has set the bit, and the reference says whether it is right.
+
+void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool product, Reg a, Reg b, Reg c) {
+  const asmjit::Label small = as_.newLabel();
+  const asmjit::Label back = as_.newLabel();
+  // An exponent field of 0 or 1: anything that rounding may have made of a tiny number.
+  if (single) {
+    as_.fmov(gp32(kX16), fp32(result));
+    as_.tst(gp32(kX16), Imm(0x7f00'0000));
+  } else {
+    as_.fmov(gp64(kX16), fp64(result));
+    as_.tst(gp64(kX16), Imm(0x7fe0'0000'0000'0000));
+  }
+  as_.b_eq(small);
+  bind(back);
+  cold(small, [this, inst, single, product, a, b, c, back] {
+    // The narrowing conversion's operand is a binary64.
+    const bool from_single = single && inst.op != ir::Opcode::f32_from_f64;
+    // A zero factor or dividend is the common case, and exact. NaN operands do not come here.
+    as_.fcmp(fp(a, from_single), Imm(0.0));
+    as_.b_eq(back);
+    if (product) {
+      as_.fcmp(fp(b, from_single), Imm(0.0));
+      as_.b_eq(back);
+    }
+    as_.mrs(gp64(kX16), kFpsr);
+    as_.tbz(gp32(kX16), Imm(kUnderflowBit), back);
+    as_.ldr(gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(float_flags)));
+    static_assert(underflow == 2);
+    as_.tbnz(gp32(kX17), Imm(1), back);
+    as_.and_(gp64(kX16), gp64(kX16), Imm(~(std::uint64_t{1} << kUnderflowBit)));
+    as_.msr(kFpsr, gp64(kX16));
+    store_float_arg(0, a, from_single);
+    if (!b.is_none()) store_float_arg(1, b, from_single);
+    if (!c.is_none()) store_float_arg(2, c, from_single);
+    call_float_slow(inst);  // its result is the one that is there; its flags go to the frame
+    as_.b(back);
+  });
+}
+
+// --- arithmetic
+// -------------------------------------------------------------------------------------------------------------------
+
+void Emitter::float_binary(const Inst& inst, InstId id, bool single) {
+  if (!rounds_like_host(inst)) {
+    float_slow(inst);
+    return;
+  }
+  const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
+  const Reg b = float_operand(inst.b, plan().next_b, kV30, single);
+  const Reg dst = define_float(inst);
+  as_.emit(id, fp(dst, single), fp(a, single), fp(b, single));
+  float_result(dst, single);
+}
+void Emitter::emit_fadd32(const Inst& inst) { float_binary(inst, I::kIdFadd_v, true); }
+void Emitter::emit_fadd64(const Inst& inst) { float_binary(inst, I::kIdFadd_v, false); }
+void Emitter::emit_fsub32(const Inst& inst) { float_binary(inst, I::kIdFsub_v, true); }
+void Emitter::emit_fsub64(const Inst& inst) { float_binary(inst, I::kIdFsub_v, false); }
+
+void Emitter::float_scale(const Inst& inst, InstId id, bool single) {
+  if (!rounds_like_host(inst) || inst.a.is_zero() || inst.b.is_zero()) {
+    float_slow(inst);
+    return;
+  }
+  const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
+  const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
+  const Reg dst = define_float(inst);
+  const Reg target = float_target(dst, a, b);
+  as_.emit(id, fp(target, single), fp(a, single), fp(b, single));
+  judge_underflow(inst, target, single, id == I::kIdFmul_v, a, b);
+  finish_target(dst, target, single);
+}
+void Emitter::emit_fmul32(const Inst& inst) { float_scale(inst, I::kIdFmul_v, true); }
+void Emitter::emit_fmul64(const Inst& inst) { float_scale(inst, I::kIdFmul_v, false); }
+void Emitter::emit_fdiv32(const Inst& inst) { float_scale(inst, I::kIdFdiv_v, true); }
+void Emitter::emit_fdiv64(const Inst& inst) { float_scale(inst, I::kIdFdiv_v, false); }
+
+void Emitter::float_sqrt(const Inst& inst, bool single) {
+  if (!rounds_like_host(inst)) {
+    float_slow(inst);
+    return;
+  }
+  const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
+  const Reg dst = define_float(inst);
+  as_.fsqrt(fp(dst, single), fp(a, single));
+  float_result(dst, single);
+}
+void Emitter::emit_fsqrt32(const Inst& inst) { float_sqrt(inst, true); }
+void Emitter::emit_fsqrt64(const Inst& inst) { float_sqrt(inst, false); }
+
+void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend) {
+  if (!rounds_like_host(inst) || inst.a.is_zero() || inst.b.is_zero() || inst.c().is_zero()) {
+    float_slow(inst);
+    return;
+  }
+  const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
+  const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
+  const Reg c = float_operand(inst.c(), plan().next_c, Reg{}, single);
+  const Reg dst = define_float(inst);
+  const Reg target = float_target(dst, a, b, c);
+  // The host's names negate otherwise than the guest's: FMSUB is c - a * b, FNMADD -c - a * b, FNMSUB
+  // -c + a * b. Infinity times zero plus a quiet NaN is invalid for both.
+  static constexpr InstId kForms[2][2] = {{I::kIdFmadd_v, I::kIdFnmsub_v}, {I::kIdFmsub_v, I::kIdFnmadd_v}};
+  as_.emit(kForms[negate_product][negate_addend], fp(target, single), fp(a, single), fp(b, single),
+           fp(c, single));
+  judge_underflow(inst, target, single, true, a, b, c);
+  finish_target(dst, target, single);
+}
+void Emitter::emit_fmadd32(const Inst& inst) { float_fma(inst, true, false, false); }
+void Emitter::emit_fmadd64(const Inst& inst) { float_fma(inst, false, false, false); }
+void Emitter::emit_fmsub32(const Inst& inst) { float_fma(inst, true, false, true); }
+void Emitter::emit_fmsub64(const Inst& inst) { float_fma(inst, false, false, true); }
+void Emitter::emit_fnmsub32(const Inst& inst) { float_fma(inst, true, true, false); }
+void Emitter::emit_fnmsub64(const Inst& inst) { float_fma(inst, false, true, false); }
+void Emitter::emit_fnmadd32(const Inst& inst) { float_fma(inst, true, true, true); }
+void Emitter::emit_fnmadd64(const Inst& inst) { float_fma(inst, false, true, true); }
+
+void Emitter::float_min_max(const Inst& inst, bool single, bool max) {
+  if (inst.a.is_zero() || inst.b.is_zero()) {
+    float_slow(inst);
+    return;
+  }
+  const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
+  const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
+  const Reg dst = define_float(inst);
+  const asmjit::Label nan = as_.newLabel();
+  const asmjit::Label done = as_.newLabel();
+  // A number and a signaling NaN give a NaN on the host, the number for the guest. Zeros are ordered by both.
+  as_.fcmp(fp(a, single), fp(b, single));
+  as_.b_vs(nan);
+  as_.emit(max ? I::kIdFmaxnm_v : I::kIdFminnm_v, fp(dst, single), fp(a, single), fp(b, single));
+  bind(done);
+  float_result(dst, single);
+  cold(nan, [this, inst, a, b, dst, single, done] {
+    store_float_arg(0, a, single);
+    store_float_arg(1, b, single);
+    call_float_slow(inst);
+    as_.fmov(fp64(dst), gp64(kX16));
+    as_.b(done);
+  });
+}
+void Emitter::emit_fmin32(const Inst& inst) { float_min_max(inst, true, false); }
+void Emitter::emit_fmin64(const Inst& inst) { float_min_max(inst, false, false); }
+void Emitter::emit_fmax32(const Inst& inst) { float_min_max(inst, true, true); }
+void Emitter::emit_fmax64(const Inst& inst) { float_min_max(inst, false, true); }
+
+// --- comparison
+// -------------------------------------------------------------------------------------------------------------------
+
+void Emitter::float_compare(const Inst& inst, bool single, CondCode cc) {
+  const InstId id = cc == CondCode::kEQ ? I::kIdFcmp_v : I::kIdFcmpe_v;
+  const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
+  if (inst.b.is_zero() && !single) {
+    as_.emit(id, fp64(a), Imm(0.0));
+  } else {
+    const Reg b = float_operand(inst.b, plan().next_b, kV30, single);
+    as_.emit(id, fp(a, single), fp(b, single));
+  }
+  as_.cset(gp64(define_int(inst)), Imm(cc));
+}
+// Conditions that are false for unordered operands.
+void Emitter::emit_feq32(const Inst& inst) { float_compare(inst, true, CondCode::kEQ); }
+void Emitter::emit_feq64(const Inst& inst) { float_compare(inst, false, CondCode::kEQ); }
+void Emitter::emit_flt32(const Inst& inst) { float_compare(inst, true, CondCode::kMI); }
+void Emitter::emit_flt64(const Inst& inst) { float_compare(inst, false, CondCode::kMI); }
+void Emitter::emit_fle32(const Inst& inst) { float_compare(inst, true, CondCode::kLS); }
+void Emitter::emit_fle64(const Inst& inst) { float_compare(inst, false, CondCode::kLS); }
+
+void Emitter::float_class(const Inst& inst, bool single) {
+  const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
+  const Reg dst = define_int(inst);
+  const asmjit::Label nan = as_.newLabel();
+  const asmjit::Label done = as_.newLabel();
+  // By magnitude: x30 counts of how many of subnormal, normal, infinite the value is at least one.
+  const a64::Gp bits = gp(kX16, !single), magnitude = gp(kX17, !single), bound = gp(dst, !single);
+  as_.fmov(bits, fp(a, single));
+  as_.lsl(magnitude, bits, Imm(1));
+  as_.cmp(magnitude, Imm(0));
+  as_.cset(gp32(kX30), Imm(CondCode::kNE));
+  as_.movz(bound, single ? Imm(0x0100) : Imm(0x0020), Imm(single ? 16 : 48));
+  as_.cmp(magnitude, bound);
+  as_.cinc(gp32(kX30), gp32(kX30), Imm(CondCode::kHS));
+  as_.movz(bound, single ? Imm(0xff00) : Imm(0xffe0), Imm(single ? 16 : 48));
+  as_.cmp(magnitude, bound);
+  as_.cinc(gp32(kX30), gp32(kX30), Imm(CondCode::kHS));
+  as_.b_hi(nan);
+  // Positive: bits 4 to 7 by magnitude; negative: bits 3 to 0.
+  as_.eor(gp32(kX17), gp32(kX30), Imm(3));
+  as_.orr(gp32(kX30), gp32(kX30), Imm(4));
+  as_.cmp(bits, Imm(0));
+  as_.csel(gp32(kX17), gp32(kX17), gp32(kX30), Imm(CondCode::kLT));
+  as_.movz(gp32(dst), Imm(1));
+  as_.lsl(gp32(dst), gp32(dst), gp32(kX17));
+  bind(done);
+  cold(nan, [this, dst, single, done] {
+    // Bit 8 signaling, bit 9 quiet.
+    as_.ubfx(gp(kX16, !single), gp(kX16, !single), Imm(single ? 22 : 51), Imm(1));
+    as_.movz(gp32(dst), Imm(0x100));
+    as_.lsl(gp32(dst), gp32(dst), gp32(kX16));
+    as_.b(done);
+  });
+}
+void Emitter::emit_fclass32(const Inst& inst) { float_class(inst, true); }
+void Emitter::emit_fclass64(const Inst& inst) { float_class(inst, false); }
+
+// --- bits
+// -------------------------------------------------------------------------------------------------------------------------
+
+void Emitter::emit_fmov(const Inst& inst) {
+  if (inst.a.is_zero()) {
+    as_.movi(fp64(define_float(inst)), Imm(0));
+    return;
+  }
+  const Reg a = cache_.use(inst.a, true, plan().next_a);
+  const FloatKnowledge k = cache_.knowledge(a);
+  const Reg dst = define_float(inst);
+  move(dst, a);
+  cache_.set_knowledge(dst, k);
+}
+
+void Emitter::emit_f_from_bits64(const Inst& inst) {
+  const Reg a = use_a(inst);
+  as_.fmov(fp64(define_float(inst)), gp64(a));
+}
+
+void Emitter::emit_f_from_bits32(const Inst& inst) {
+  const Reg a = use_a(inst);
+  const Reg dst = define_float(inst);
+  as_.fmov(fp32(dst), gp32(a));
+  float_result(dst, true);
+}
+
+void Emitter::emit_bits64_from_f(const Inst& inst) {
+  if (inst.a.is_zero()) {
+    as_.mov(gp64(define_int(inst)), gp64(kZero));
+    return;
+  }
+  const Reg a = float_register(inst.a, plan().next_a, Reg{});
+  as_.fmov(gp64(define_int(inst)), fp64(a));
+}
+
+void Emitter::emit_bits32_from_f(const Inst& inst) {
+  if (inst.a.is_zero()) {
+    as_.mov(gp64(define_int(inst)), gp64(kZero));
+    return;
+  }
+  const Reg a = cache_.use(inst.a, true, plan().next_a);
+  as_.smov(gp64(define_int(inst)), vec(a).s(0));
+}
+
+void Emitter::float_sign(const Inst& inst, bool single, int kind) {
+  if (inst.a.is_zero() || inst.b.is_zero()) {
+    float_slow(inst);
+    return;
+  }
+  const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
+  const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
+  const FloatKnowledge k = cache_.knowledge(a);
+  const Reg dst = define_float(inst);
+  const auto sign_mask = [&](Reg to) {
+    if (single) {
+      as_.movi(vec(to).s2(), Imm(0x80), a64::lsl(24));
+    } else {
+      as_.movi(fp64(to), Imm(0));
+      as_.fneg(fp64(to), fp64(to));
+    }
+  };
+  const auto low = [](Reg r) { return vec(r).b8(); };
+  if (inst.a == inst.b) {
+    if (kind == 0) {
+      move(dst, a);
+      cache_.set_knowledge(dst, k);
+      return;
+    }
+    as_.emit(kind == 1 ? I::kIdFneg_v : I::kIdFabs_v, fp(dst, single), fp(a, single));
+  } else if (kind == 2) {
+    sign_mask(kV29);
+    as_.and_(low(kV29), low(kV29), low(b));
+    as_.eor(low(dst), low(a), low(kV29));
+  } else {
+    Reg sign = b;
+    if (kind == 1) {
+      sign = kV30;
+      as_.fneg(fp(sign, single), fp(b, single));
+    }
+    if (dst == a) {
+      sign_mask(kV29);
+      as_.bit(low(dst), low(sign), low(kV29));
+    } else if (dst == sign) {
+      sign_mask(kV29);
+      as_.bif(low(dst), low(a), low(kV29));
+    } else {
+      sign_mask(dst);
+      as_.bsl(low(dst), low(sign), low(a));
+    }
+  }
+  float_result(dst, single);
+}
+void Emitter::emit_fsgnj32(const Inst& inst) { float_sign(inst, true, 0); }
+void Emitter::emit_fsgnj64(const Inst& inst) { float_sign(inst, false, 0); }
+void Emitter::emit_fsgnjn32(const Inst& inst) { float_sign(inst, true, 1); }
+void Emitter::emit_fsgnjn64(const Inst& inst) { float_sign(inst, false, 1); }
+void Emitter::emit_fsgnjx32(const Inst& inst) { float_sign(inst, true, 2); }
+void Emitter::emit_fsgnjx64(const Inst& inst) { float_sign(inst, false, 2); }
+
+// --- flags
+// ------------------------------------------------------------------------------------------------------------------------
+
+void Emitter::emit_get_fflags(const Inst& inst) {
+  // FPSR's IOC, DZC, OFC, UFC, IXC are the guest's five flags the other way round.
+  static_assert(invalid == 16 && divide_by_zero == 8 && overflow == 4 && underflow == 2 && inexact == 1);
+  const Reg dst = define_int(inst);
+  as_.mrs(gp64(kX16), kFpsr);
+  as_.ldr(gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(float_flags)));
+  as_.rbit(gp32(kX16), gp32(kX16));
+  as_.orr(gp64(dst), gp64(kX17), gp64(kX16), a64::lsr(27));
+}
+
+void Emitter::emit_set_fflags(const Inst& inst) {
+  const Reg a = use_a(inst);
+  Reg flags = kZero;
+  if (a != kZero) {
+    flags = kX16;
+    as_.and_(gp64(flags), gp64(a), Imm(31));
+  }
+  as_.str(gp64(flags), frame_mem(ASHLAR_COLD_OFFSET(float_flags)));
+  as_.msr(kFpsr, gp64(kZero));
+}
+
+}  // namespace ashlar::host_a64
