@@ -54,6 +54,7 @@ class ASHLAR_API Vcpu {
     frame_->hot.attention.fetch_or(bits, std::memory_order_seq_cst);
     if (const void* missing = missing_jump_cache_.load(std::memory_order_acquire)) {
       frame_->hot.jump_cache.store(missing, std::memory_order_seq_cst);
+      frame_->cold().ras_limit.store(~std::uint64_t{0}, std::memory_order_seq_cst);
     }
   }
   /// The engine's: a jump cache without entries, used while attention bits are set.

@@ -46,7 +46,7 @@ struct VcpuHot {
 
 struct VcpuCold {
   /// Addresses of the runtime's routines that emitted code calls; indexed by codegen::RuntimeEntry.
-  const void* entries[8];
+  const void* entries[9];
   /// Operands of a runtime call (codegen::RuntimeEntry::runtime_call).
   std::uint64_t args[3];
   /// Host float status word (MXCSR, FPSR) as emitted code left it; the engine folds its flags into
@@ -57,12 +57,14 @@ struct VcpuCold {
   /// Constants that emitted code reads: the canonical NaNs, binary32 boxed.
   std::uint64_t canonical_nan64;
   std::uint64_t canonical_nan32;
-  std::uint64_t spare[3];
+  std::uint64_t spare[2];
   /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block
   /// (codegen::RegisterDump).
   void* dump;
-  /// Lowest host stack pointer at which emitted calls still push return addresses.
-  std::uint64_t ras_limit;
+  /// The return-address stack is the host's own: an emitted guest call is a host call, and while the host's
+  /// stack pointer is above this, it may push. All ones while attention bits are set, so that every call
+  /// looks up.
+  std::atomic<std::uint64_t> ras_limit;
   /// Interpreter: the instruction being executed, stored before each access that may fault.
   const void* interp_inst;
   /// Host float control word (MXCSR, FPCR) for guest code in the current mode, flags clear.

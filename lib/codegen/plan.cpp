@@ -42,14 +42,14 @@ void Plan::find_next_uses(const ir::Block& block) {
         (op.effects & ir::kFloatFlags) != 0) {
       uses_float_ = true;
     }
-    if ((op.effects & (ir::kMayFault | ir::kMayExit | ir::kState)) != 0) ++stretch_;
+    if (ir::is_observer(op)) ++stretch_;
     // Positions are kept plus one; kNever is one less than 0.
     if (!inst.dst.is_none()) {
       const std::size_t w = word_of(inst.dst);
       plan.next_dst = static_cast<std::uint16_t>(next_[w] - 1);
       next_[w] = 0;
       plan.dead_store = inst.dst.is_slot() && replaced_in_[w] == stretch_;
-      if ((op.effects & ir::kMayFault) == 0) replaced_in_[w] = stretch_;
+      if (!ir::is_observer(op)) replaced_in_[w] = stretch_;
     }
     const Reads reads = reads_of(op.form);
     const Value values[3] = {inst.a, inst.b, inst.c()};

@@ -10,14 +10,13 @@
 #include <ashlar/ir.hpp>
 #include <ashlar/state_layout.hpp>
 
+#include "ir/operands.hpp"
+
 namespace ashlar::codegen {
 
-/// Dense index of a frame word that an operand can name: temporaries, the zero word, slots.
-struct WordIndex {
-  static constexpr int kBias = ir::Value::kColdWords + ir::Value::kMaxTemps;
-  static constexpr int kCount = kBias + ir::Value::kFirstSlotWord + ir::Value::kMaxSlots;
-  static constexpr int of(ir::Value v) { return v.word + kBias; }
-};
+using ir::Reads;
+using ir::reads_of;
+using ir::WordIndex;
 
 /// Facts about one instruction. "Next" positions are instruction indices of the value's next read; kNever if
 /// it is not read again before it is overwritten or the block ends (a slot's value then still has to reach
@@ -59,44 +58,5 @@ class Plan {
   std::uint32_t stretch_ = 0;
   bool uses_float_ = false;
 };
-
-/// The values that an instruction reads, by form: which of a, b, c count.
-struct Reads {
-  bool a = false, b = false, c = false;
-};
-constexpr Reads reads_of(ir::Form form) {
-  using F = ir::Form;
-  switch (form) {
-    case F::nop:
-    case F::c64:
-    case F::d:
-    case F::fence:
-    case F::jmp:
-    case F::exit:
-      return {};
-    case F::s:
-    case F::r:
-    case F::ri:
-    case F::rx:
-    case F::ld:
-    case F::xri:
-    case F::bri:
-    case F::ind:
-      return {true, false, false};
-    case F::rr:
-    case F::rrx:
-    case F::st:
-    case F::amo:
-    case F::xrr:
-    case F::brr:
-    case F::mode:
-      return {true, true, false};
-    case F::rrr:
-    case F::cas:
-    case F::help:
-      return {true, true, true};
-  }
-  return {};
-}
 
 }  // namespace ashlar::codegen

@@ -23,6 +23,8 @@ enum class RuntimeEntry : std::uint8_t {
   runtime_call,        ///< called: like a float_slow call that destroys nothing but the result register
   helper_single,       ///< helper, for code that is not linked
   check_fault_single,  ///< check_fault, for code that is not linked
+  jump_probe,  ///< jumped to by a return that does not go where its call expected: empties the return-address
+               ///< stack and looks the target in the host's jump register up in the jump cache
   count
 };
 

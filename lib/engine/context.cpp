@@ -164,10 +164,11 @@ Result<std::string> ExecutionContext::dump_ir(BlockKey key, bool optimised) {
   engine::TranslationBuffers buffers;
   StatsCell uncounted;
   const engine::Translator& translator = impl_->translator();
-  const engine::Translated translated =
-      optimised ? translator.translate(key, buffers, uncounted) : translator.translate_only(key, buffers);
+  const engine::Translated translated = translator.translate(key, buffers, uncounted);
   if (translated.block == nullptr) return no_block(key, translated.fault);
-  return ir::print(*translated.block, &impl_->frontend().layout());
+  opt::Optimiser optimiser;
+  const ir::Block& block = optimised ? optimiser.optimise(*translated.block) : *translated.block;
+  return ir::print(block, &impl_->frontend().layout());
 }
 
 Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view arch) {
@@ -179,9 +180,10 @@ Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view a
   if (translated.block == nullptr) return no_block(key, translated.fault);
   const std::unique_ptr<codegen::Compiler> compiler = (*backend)->make_compiler(impl_->frontend().layout());
   codegen::Emitted emitted;
-  if (const Result<void> compiled = compiler->compile(*translated.block, {}, emitted); !compiled)
-    return compiled.error();
-  Result<std::string> listing = compiler->listing(*translated.block, {});
+  opt::Optimiser optimiser;
+  const ir::Block& block = optimiser.optimise(*translated.block);
+  if (const Result<void> compiled = compiler->compile(block, {}, emitted); !compiled) return compiled.error();
+  Result<std::string> listing = compiler->listing(block, {});
   if (!listing) return listing.error();
   const std::string size = "; " + std::to_string(emitted.code.size()) + " bytes for " +
                            std::to_string(emitted.guest_inst_count) + " guest instructions\n";

@@ -191,7 +191,11 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen
   codegen::CompileOptions options;
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
-  const Result<void> compiled = workshop.compiler->compile(*translated.block, options, out);
+  const ir::Block& optimised = workshop.optimiser.optimise(*translated.block);
+  const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
+  // The interpreter, which goes on after faults, has the block as the front end made it.
+  workshop.optimiser.name_origins(out.access_faults);
+  workshop.optimiser.name_origins(out.check_faults);
   stats.add(Stat::compile_time, nanoseconds() - begin);
   if (!compiled) {
     if (config_.logger != nullptr)

@@ -15,6 +15,7 @@
 #include "codegen/backend.hpp"
 #include "engine/change_log.hpp"
 #include "engine/translator.hpp"
+#include "opt/optimise.hpp"
 
 namespace ashlar::engine {
 
@@ -70,6 +71,7 @@ class Jit {
   /// What compiling takes; one for each thread that compiles at a time.
   struct Workshop {
     std::unique_ptr<codegen::Compiler> compiler;
+    opt::Optimiser optimiser;
     codegen::Emitted emitted;
     TranslationBuffers buffers;
   };

@@ -28,9 +28,14 @@ class JitVcpu {
   Jit& jit() noexcept { return jit_; }
   const codegen::RegisterDump& dump() const noexcept { return dump_; }
 
-  /// Makes indirect jumps probe the cache of this mode and flavour, unless attention bits are set.
+  /// Makes indirect jumps probe the cache of this mode and flavour and lets calls push return addresses.
+  /// Look at the attention bits afterwards: a request that came in between may have been undone.
   codegen::JumpCache& select(std::uint64_t mode, cache::Flavour flavour) {
     if (current_ == nullptr || current_->mode != mode || current_->flavour != flavour) choose(mode, flavour);
+    // Some thousand nested calls; what lies below is for helpers and signal handlers.
+    constexpr std::uintptr_t kStackForCalls = 16 * 1024;
+    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    vcpu_.frame().cold().ras_limit.store(here - kStackForCalls, std::memory_order_relaxed);
     vcpu_.frame().hot.jump_cache.store(&current_->cache, std::memory_order_seq_cst);
     return current_->cache;
   }

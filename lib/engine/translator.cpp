@@ -130,7 +130,6 @@ Translated Translator::translate_only(BlockKey key, TranslationBuffers& buffers)
 Translated Translator::translate(BlockKey key, TranslationBuffers& buffers, StatsCell& stats) const {
   const auto begin = std::chrono::steady_clock::now();
   Translated translated = translate_only(key, buffers);
-  // Optimising passes work here, on translated.block, between the front end and every engine.
   const auto time = std::chrono::steady_clock::now() - begin;
   stats.add(Stat::translate_time,
             static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()));

@@ -30,10 +30,11 @@ unsigned block_count(unsigned fallback) {
 }
 
 void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
-              const codegen::CompileOptions& options, const codegen::HostFeatures& features,
-              unsigned blocks) {
+              const codegen::CompileOptions& options, const codegen::HostFeatures& features, unsigned blocks,
+              bool optimise = false) {
   if (!NativeMachine::available()) return;
   NativeMachine machine(test::test_layout(), test::test_helpers(), features);
+  machine.set_optimise(optimise);
   auto memory_a = test::make_test_memory();
   auto memory_b = test::make_test_memory();
   auto a = Vcpu::create(test::test_layout(), memory_a.get());
@@ -70,9 +71,11 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
         diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " +
                 std::to_string(native.frame().hot.fuel) + "\n";
       if (!diff.empty()) {
-        const auto listing = machine.compiler().listing(*block, options);
+        const ir::Block& compiled = optimise ? machine.optimised(*block) : *block;
+        const auto listing = machine.compiler().listing(compiled, options);
         FAIL("seed ", seed, " block ", i, " repeat ", repeat, "\n", diff, "interpreter: ", describe(wanted),
              ", native: ", describe(got), "\n", ir::print(*block, &test::test_layout()),
+             optimise ? "optimised:\n" + ir::print(compiled, &test::test_layout()) : std::string(),
              listing ? listing.value() : listing.error().message);
       }
     }
@@ -121,6 +124,19 @@ TEST_CASE("everything") {
   lockstep(31, config, kLinked, codegen::detect_host_features(), block_count(3000));
   lockstep(32, config, single(), codegen::detect_host_features(), block_count(3000));
   lockstep(33, config, fuelled(), codegen::detect_host_features(), block_count(3000));
+}
+
+TEST_CASE("optimised blocks") {
+  test::RandomBlockConfig config;
+  config.idioms = 60;
+  config.real = config.atomics = config.helpers = false;
+  lockstep(51, config, kLinked, codegen::detect_host_features(), block_count(6000), true);
+  lockstep(52, config, single(), codegen::detect_host_features(), block_count(3000), true);
+  config.real = config.atomics = config.helpers = true;
+  config.host_roundings = true;
+  config.idioms = 30;
+  lockstep(53, config, fuelled(), codegen::detect_host_features(), block_count(3000), true);
+  lockstep(54, config, kLinked, codegen::HostFeatures{}, block_count(3000), true);
 }
 
 TEST_CASE("the base instruction set alone") {

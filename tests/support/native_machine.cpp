@@ -119,8 +119,13 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
   VcpuFrame& frame = vcpu.frame();
   VcpuCold& cold = frame.cold();
   linked_ = options.linked;
-  if (auto compiled = compiler_->compile(block, options, emitted_); !compiled)
+  const ir::Block& wanted = optimise_ ? optimiser_.optimise(block) : block;
+  if (auto compiled = compiler_->compile(wanted, options, emitted_); !compiled)
     throw std::runtime_error(compiled.error().message);
+  if (optimise_) {
+    optimiser_.name_origins(emitted_.access_faults);
+    optimiser_.name_origins(emitted_.check_faults);
+  }
   block_at_ = place(emitted_.code);
   for (std::size_t i = 0; i < static_cast<std::size_t>(codegen::RuntimeEntry::count); ++i)
     cold.entries[i] = at(runtime_.entries[i]);

@@ -11,6 +11,7 @@
 #include "codegen/backend.hpp"
 #include "codegen/runtime.hpp"
 #include "interp/interpreter.hpp"
+#include "opt/optimise.hpp"
 
 namespace ashlar::test {
 
@@ -38,6 +39,10 @@ class NativeMachine {
   static BlockEnd interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers,
                             bool count_fuel, std::uint32_t start_inst = 0);
 
+  /// From now on blocks go through the optimising passes before they are compiled.
+  void set_optimise(bool on) { optimise_ = on; }
+  const ir::Block& optimised(const ir::Block& block) { return optimiser_.optimise(block); }
+
   /// What the last block became.
   const codegen::Emitted& emitted() const { return emitted_; }
   codegen::Compiler& compiler() { return *compiler_; }
@@ -59,6 +64,8 @@ class NativeMachine {
   std::byte* executable_ = nullptr;
   std::uint64_t used_ = 0, runtime_end_ = 0, block_at_ = 0;
   bool linked_ = true;
+  bool optimise_ = false;
+  opt::Optimiser optimiser_;
 };
 
 }  // namespace ashlar::test

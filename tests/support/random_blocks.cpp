@@ -87,6 +87,7 @@ ir::BlockPtr RandomBlocks::next() {
 }
 
 void RandomBlocks::guest_instruction() {
+  if (config_.idioms != 0 && rng_.percent(config_.idioms)) return idiom();
   for (;;) {
     const unsigned kind = rng_.below(100);
     if (kind < 45) {
@@ -114,6 +115,95 @@ void RandomBlocks::guest_instruction() {
       return helper();
     }
     if (config_.empty_instructions) return;
+  }
+}
+
+/// Shifts there and back, rotations, scaled additions, constants, repeated extensions: two or three
+/// instructions over few registers, sometimes with others in between.
+void RandomBlocks::idiom() {
+  constexpr ValueClass I = ValueClass::I;
+  const Value x = source(I);
+  const auto fresh_or = [&](Value v) {
+    const Value d = rng_.percent(60) && !v.is_zero() && !v.is_none() ? v : destination(I);
+    return d;
+  };
+  const auto put = [&](Opcode op, Value d, Value a, std::int32_t imm) {
+    builder_.ri(op, d, a, imm);
+    defined(d, I);
+  };
+  const auto join = [&](Opcode op, Value d, Value a, Value b) {
+    builder_.rr(op, d, a, b);
+    defined(d, I);
+  };
+  const auto disturb = [&] {
+    if (rng_.percent(15)) plain(rng_.pick(integer_));
+    if (config_.memory && rng_.percent(8)) access(rng_.pick(accesses_));
+  };
+  const Value d = fresh_or(x);
+  switch (rng_.below(5)) {
+    case 0: {
+      static constexpr std::int32_t kCounts[] = {0, 1, 3, 16, 29, 31, 32, 33, 48, 56, 63};
+      put(Opcode::shl64_i, d, x, rng_.pick(kCounts));
+      disturb();
+      const Value e = fresh_or(d);
+      put(rng_.percent(60) ? Opcode::shr64_i : Opcode::sar64_i, e, d, rng_.pick(kCounts));
+      disturb();
+      if (rng_.percent(50)) join(Opcode::add64, fresh_or(e), rng_.percent(50) ? e : source(I), e);
+      break;
+    }
+    case 1: {
+      const bool wide = rng_.percent(40);
+      const std::int32_t by = 1 + static_cast<std::int32_t>(rng_.below(wide ? 63 : 31));
+      const std::int32_t rest = (wide ? 64 : 32) - by;
+      const Value e = rng_.percent(40) && !x.is_zero() ? x : destination(I);
+      const bool up_first = rng_.percent(50);
+      const auto up = [&](Value to) { put(wide ? Opcode::shl64_i : Opcode::shl32s_i, to, x, rest); };
+      const auto down = [&](Value to) { put(wide ? Opcode::shr64_i : Opcode::shr32_i, to, x, by); };
+      up_first ? up(d) : down(d);
+      disturb();
+      up_first ? down(e) : up(e);
+      static constexpr Opcode kJoins[] = {Opcode::or64, Opcode::xor64, Opcode::add64};
+      join(rng_.pick(kJoins), fresh_or(rng_.percent(50) ? d : e), d, e);
+      break;
+    }
+    case 2: {
+      put(rng_.percent(50) ? Opcode::shl64_i : Opcode::and64_i, d, x,
+          static_cast<std::int32_t>(rng_.below(8)));
+      if (rng_.percent(30)) {
+        builder_.r(Opcode::zext32, d, d);
+        defined(d, I);
+        put(Opcode::shl64_i, d, d, static_cast<std::int32_t>(rng_.below(33)));
+      }
+      disturb();
+      const Value other = source(I);
+      rng_.percent(50) ? join(Opcode::add64, fresh_or(d), d, other)
+                       : join(Opcode::add64, fresh_or(d), other, d);
+      break;
+    }
+    case 3:
+      builder_.const64(d, rng_.pick(kIntegers));
+      defined(d, I);
+      disturb();
+      for (int i = 0; i < 2; ++i) plain(rng_.pick(integer_));
+      join(rng_.percent(50) ? Opcode::sub64 : Opcode::add32s, fresh_or(d), source(I), d);
+      break;
+    default: {
+      static constexpr Opcode kExtensions[] = {Opcode::sext8, Opcode::sext16, Opcode::sext32,
+                                               Opcode::zext8, Opcode::zext16, Opcode::zext32};
+      join(rng_.percent(50) ? Opcode::add32s : Opcode::xor64, d, x, source(I));
+      disturb();
+      const Value e = fresh_or(d);
+      builder_.r(rng_.pick(kExtensions), e, d);
+      defined(e, I);
+      const Value f = fresh_or(e);
+      if (rng_.percent(50)) {
+        builder_.r(rng_.pick(kExtensions), f, e);
+        defined(f, I);
+      } else {
+        static constexpr std::int32_t kMasks[] = {0, 1, 127, 255, 65535, 0x7fffffff, -1, -256};
+        put(Opcode::and64_i, f, e, rng_.pick(kMasks));
+      }
+    }
   }
 }
 

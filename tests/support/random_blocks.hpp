@@ -29,6 +29,9 @@ struct RandomBlockConfig {
   std::uint64_t ids = 16;
   /// Percentage of blocks that end in `stop`.
   unsigned stops = 20;
+  /// Percentage of guest instructions that are sequences which the optimiser knows, with registers that
+  /// alias.
+  unsigned idioms = 0;
   /// Also blocks whose host rounding mode is not nearest-even (their front end must know).
   bool host_roundings = false;
 };
@@ -46,6 +49,7 @@ class RandomBlocks {
   using Value = ir::Value;
 
   void guest_instruction();
+  void idiom();
   void plain(ir::Opcode op);
   void access(ir::Opcode op);
   void side_exit(ir::Opcode op);

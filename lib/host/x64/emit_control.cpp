@@ -206,9 +206,49 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   if (options_.linked) emit_stub(sites_[other_site]);
 }
 
+// The return-address stack is the host's: the call pushes the address of the landing, where the returning
+// block comes with the guest's target in rax. The landing compares that with what the call expected, so that
+// nothing depends on calls and returns being paired; and every entry into emitted code, every miss and every
+// overflow starts with an empty stack, whose bottom is RuntimeEntry::jump_probe.
+void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
+                              const std::function<void()>& transfer) {
+  const asmjit::Label full = as_.newLabel();
+  const asmjit::Label go = as_.newLabel();
+  as_.cmp(x86::rsp, frame_mem(ASHLAR_COLD_OFFSET(ras_limit)));
+  as_.jbe(full);
+  as_.bind(go);
+  transfer();
+  const ir::Exit& back = block_->exits()[return_exit];
+  const std::uint64_t expected = back.target.addr.value;
+  if (static_cast<std::int64_t>(expected) == static_cast<std::int32_t>(expected)) {
+    as_.cmp(x86::rax, Imm(static_cast<std::int32_t>(expected)));
+  } else {
+    as_.mov(x86::rcx, Imm(expected));
+    as_.cmp(x86::rax, x86::rcx);
+  }
+  const asmjit::Label elsewhere = as_.newLabel();
+  as_.jne(elsewhere);
+  const std::size_t site = new_site(back, ExitKind::direct);
+  patchable_jump(site);
+  emit_stub(sites_[site]);
+  cold(elsewhere, [this] { jump_entry(RuntimeEntry::jump_probe); });
+  cold(full, [this, go, target_exit] {
+    // An indirect call has noticed attention bits by the jump cache.
+    if (target_exit != Inst::kNoExit) attention_check(block_->exits()[target_exit]);
+    as_.mov(x86::rsp, frame_mem(ASHLAR_COLD_OFFSET(host_sp)));
+    as_.jmp(go);
+  });
+}
+
 void Emitter::emit_jump(const Inst& inst) {
   leave_inline();
-  jump_to_exit(block_->exits()[inst.exit()]);
+  const bool call = static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.imm >= 0;
+  if (!options_.linked || !call) {
+    jump_to_exit(block_->exits()[inst.exit()]);
+    return;
+  }
+  const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::call);
+  call_and_return(inst.exit(), static_cast<std::uint16_t>(inst.imm), [this, site] { patchable_call(site); });
 }
 
 void Emitter::emit_jump_ind(const Inst& inst) { indirect(inst); }
@@ -229,16 +269,18 @@ void Emitter::indirect(const Inst& inst) {
     as_.ret();
     return;
   }
+  if (static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::ret) {
+    as_.ret();
+    return;
+  }
   // Everything cached has been stored: rcx is free.
-  static_assert(sizeof(codegen::JumpCacheEntry) == 16);
   const asmjit::Label miss = as_.newLabel();
-  as_.mov(x86::ecx, x86::eax);
-  as_.shl(x86::ecx, Imm(3));
-  as_.and_(x86::ecx, Imm((codegen::JumpCache::kEntries - 1) * 16));
-  as_.add(x86::rcx, frame_mem(offsetof(VcpuHot, jump_cache)));
-  as_.cmp(x86::rax, x86::qword_ptr(x86::rcx));
-  as_.jne(miss);
-  as_.jmp(x86::qword_ptr(x86::rcx, 8));
+  probe_jump_cache(as_, miss);
+  if (static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.exit() != Inst::kNoExit) {
+    call_and_return(Inst::kNoExit, inst.exit(), [this] { as_.call(x86::qword_ptr(x86::rcx, 8)); });
+  } else {
+    as_.jmp(x86::qword_ptr(x86::rcx, 8));
+  }
   cold(miss, [this] { jump_entry(RuntimeEntry::jump_miss); });
 }
 

@@ -55,7 +55,8 @@ void Emitter::alu_imm(const Inst& inst, InstId id, Extend extend) {
   }
   const Reg dst = define_int(inst);
   const x86::Gp to = wide ? gp64(dst) : gp32(dst);
-  load(to, a);
+  // A 32-bit operation in place clears the upper half by itself.
+  if (wide || !a.is_reg() || a.reg != dst) load(to, a);
   // A mask of 31 bits or fewer clears the upper half too: the 32-bit form is shorter.
   as_.emit(id, id == I::kIdAnd && inst.imm >= 0 ? gp32(dst) : to, Imm(inst.imm));
   finish32(dst, extend);
@@ -257,7 +258,7 @@ void Emitter::shift_imm(const Inst& inst, InstId id, Extend extend) {
     as_.mov(to, to);
     return;
   }
-  load(to, a);
+  if (wide || !a.is_reg() || a.reg != dst) load(to, a);
   if (count != 0) as_.emit(id, to, Imm(count));
   finish32(dst, extend);
 }
@@ -289,36 +290,39 @@ void Emitter::emit_rotr32_i(const Inst& inst) { shift_imm(inst, I::kIdRor, Exten
 void Emitter::emit_rotr32s(const Inst& inst) { shift(inst, I::kIdRor, I::kIdNone, Extend::sign32); }
 void Emitter::emit_rotr32s_i(const Inst& inst) { shift_imm(inst, I::kIdRor, Extend::sign32); }
 
-void Emitter::emit_addshl64(const Inst& inst) {
+void Emitter::emit_addshl64(const Inst& inst) { scaled_add(inst, 64); }
+void Emitter::emit_addshl_u32(const Inst& inst) { scaled_add(inst, 32); }
+
+/// (the low `bits` of a << aux) + b.
+void Emitter::scaled_add(const Inst& inst, unsigned bits) {
   const unsigned count = inst.aux();
   const Operand a = operand(inst.a, plan().next_a);
   const Operand b = operand(inst.b, plan().next_b);
   const Reg dst = define_int(inst);
-  if (count <= 3 && a.is_reg() && b.is_reg()) {
-    as_.lea(gp64(dst), x86::ptr(gp64(b.reg), gp64(a.reg), count));
-    return;
+  const auto narrow = [bits](const x86::Gp& r) { return bits == 64 ? x86::Gp(r.r64()) : x86::Gp(r.r32()); };
+  const x86::Gp to = gp64(dst);
+  if (count <= 3 && !b.is_zero()) {
+    if (bits == 64 && a.is_reg()) {
+      const Reg base = in_register(b);
+      as_.lea(to, x86::ptr(gp64(base), gp64(a.reg), count));
+      return;
+    }
+    if (b.is_reg()) {
+      load(narrow(x86::rax), a);
+      as_.lea(to, x86::ptr(gp64(b.reg), x86::rax, count));
+      return;
+    }
   }
-  load(x86::rax, a);
-  if (count != 0) as_.shl(x86::rax, Imm(count));
-  if (!b.is_zero()) as_.emit(I::kIdAdd, x86::rax, rm(b, 64));
-  as_.mov(gp64(dst), x86::rax);
-}
-
-void Emitter::emit_addshl_u32(const Inst& inst) {
-  const unsigned count = inst.aux();
-  const Operand a = operand(inst.a, plan().next_a);
-  const Operand b = operand(inst.b, plan().next_b);
-  const Reg dst = define_int(inst);
-  load(x86::eax, a);
-  if (count <= 3 && b.is_reg()) {
-    as_.lea(gp64(dst), x86::ptr(gp64(b.reg), x86::rax, count));
-    return;
+  const bool through_rax = b.is_reg() && b.reg == dst;
+  const x86::Gp sum = through_rax ? x86::Gp(x86::rax) : to;
+  load(narrow(sum), a);
+  if (count != 0) as_.shl(sum, Imm(count));
+  if (through_rax) {
+    as_.add(to, x86::rax);
+  } else if (!b.is_zero()) {
+    as_.emit(I::kIdAdd, sum, rm(b, 64));
   }
-  if (count != 0) as_.shl(x86::rax, Imm(count));
-  if (!b.is_zero()) as_.emit(I::kIdAdd, x86::rax, rm(b, 64));
-  as_.mov(gp64(dst), x86::rax);
 }
-
 void Emitter::emit_shl_u32(const Inst& inst) {
   const Operand a = operand(inst.a, plan().next_a);
   const Reg dst = define_int(inst);

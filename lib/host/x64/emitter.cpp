@@ -227,6 +227,13 @@ void Emitter::patchable_jump(std::size_t index) {
   as_.long_().jmp(site.stub);
 }
 
+void Emitter::patchable_call(std::size_t index) {
+  Site& site = sites_[index];
+  pad_to_patchable(1);
+  site.site.patch_offset = static_cast<std::uint32_t>(as_.offset()) + 1;
+  as_.call(site.stub);
+}
+
 void Emitter::patchable_branch(std::size_t index, x86::CondCode cc, std::uint32_t fused_from) {
   Site& site = sites_[index];
   if (!options_.linked) {

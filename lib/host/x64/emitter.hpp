@@ -89,6 +89,7 @@ class Emitter {
   void alu_imm(const Inst& inst, InstId id, Extend extend);
   void add(const Inst& inst, Extend extend);
   void add_imm(const Inst& inst, Extend extend);
+  void scaled_add(const Inst& inst, unsigned bits);
   void shift(const Inst& inst, InstId id, InstId bmi2, Extend extend);
   void shift_imm(const Inst& inst, InstId id, Extend extend);
   void multiply(const Inst& inst, Extend extend);
@@ -131,6 +132,9 @@ class Emitter {
   bool is_backward(const ir::Exit& exit) const;
   void leave_inline();
   void indirect(const Inst& inst);
+  /// A guest call with a known return site (linked code): `transfer` emits the host's call instruction.
+  void call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
+                       const std::function<void()>& transfer);
 
   // Exit sites, cold code, faults (emitter.cpp).
   struct Site {
@@ -141,6 +145,7 @@ class Emitter {
   /// A jmp or jcc whose displacement can be patched, going to the site's stub. `again` re-emits what stands
   /// directly before (a compare, for fusion) after alignment padding.
   void patchable_jump(std::size_t site);
+  void patchable_call(std::size_t site);
   void patchable_branch(std::size_t site, x86::CondCode cc, std::uint32_t fused_from);
   void pad_to_patchable(std::uint32_t opcode_bytes);
   void emit_stub(Site& site);

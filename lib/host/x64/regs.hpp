@@ -13,6 +13,7 @@
 #include <asmjit/x86.h>
 
 #include "codegen/register_cache.hpp"
+#include "codegen/runtime.hpp"
 
 namespace ashlar::host_x64 {
 
@@ -57,6 +58,17 @@ inline x86::Mem word_mem(std::int32_t word, std::uint32_t size = 8) {
 /// A field of the hot or cold header, by its byte offset from the frame's base.
 inline x86::Mem frame_mem(std::int32_t offset, std::uint32_t size = 8) {
   return x86::Mem(kState, offset - kStateBias, size);
+}
+
+/// Finds rax's entry of the jump cache: rcx points to it, or control goes to `miss`. Destroys rcx alone.
+inline void probe_jump_cache(x86::Assembler& as, const asmjit::Label& miss) {
+  static_assert(sizeof(codegen::JumpCacheEntry) == 16);
+  as.mov(x86::ecx, x86::eax);
+  as.shl(x86::ecx, asmjit::Imm(3));
+  as.and_(x86::ecx, asmjit::Imm((codegen::JumpCache::kEntries - 1) * 16));
+  as.add(x86::rcx, frame_mem(offsetof(VcpuHot, jump_cache)));
+  as.cmp(x86::rax, x86::qword_ptr(x86::rcx));
+  as.jne(miss);
 }
 
 }  // namespace ashlar::host_x64

@@ -24,11 +24,12 @@ class Writer {
 
   void write() {
     leave_linked_ = as_.newLabel();
-    leave_single_ = as_.newLabel();
+    probe_ = as_.newLabel();
     enter_linked();
     enter_single();
     exit();
     jump_miss();
+    jump_probe();
     jump_mode();
     check_fault(RuntimeEntry::check_fault, leave_dumped_);
     check_fault(RuntimeEntry::check_fault_single, leave_single_fault_);
@@ -93,6 +94,8 @@ class Writer {
     as_.align(asmjit::AlignMode::kCode, 16);
     out_.enter_linked = static_cast<std::uint32_t>(as_.offset());
     save_host();
+    as_.lea(x86::rax, x86::ptr(probe_));
+    as_.mov(x86::qword_ptr(x86::rsp), x86::rax);
     guest_float_unit();
     as_.mov(x86::rax, x86::rsi);
     load_residents();
@@ -152,6 +155,18 @@ class Writer {
     as_.jmp(leave_linked_);
   }
 
+  /// Where a return comes that finds no call of its own on the stack; the bottom of the stack leads here.
+  void jump_probe() {
+    at(RuntimeEntry::jump_probe);
+    as_.bind(probe_);
+    as_.mov(x86::rsp, cold(ASHLAR_COLD_OFFSET(host_sp)));
+    const asmjit::Label miss = as_.newLabel();
+    probe_jump_cache(as_, miss);
+    as_.jmp(x86::qword_ptr(x86::rcx, 8));
+    as_.bind(miss);
+    as_.jmp(cold(ASHLAR_COLD_OFFSET(entries) + 8 * static_cast<std::int32_t>(RuntimeEntry::jump_miss)));
+  }
+
   void jump_mode() {
     at(RuntimeEntry::jump_mode);
     leave_code(HostExit::mode);
@@ -181,12 +196,13 @@ class Writer {
   }
 
   void call_cpp(const void* function) {
-    // Emitted code leaves the stack where the entry put it, aligned to 16, so that with the return address of
-    // the call to here it is 8 off.
-    as_.sub(x86::rsp, Imm(8));
+    // Return addresses of guest calls lie on the stack, any number of them. Whatever rbx held has been
+    // stored.
+    as_.mov(x86::rbx, x86::rsp);
+    as_.and_(x86::rsp, Imm(-16));
     as_.mov(x86::rax, Imm(reinterpret_cast<std::uintptr_t>(function)));
     as_.call(x86::rax);
-    as_.add(x86::rsp, Imm(8));
+    as_.mov(x86::rsp, x86::rbx);
   }
 
   /// eax: id. The state is in the frame while the helper runs.
@@ -203,21 +219,18 @@ class Writer {
       as_.je(plain);
     }
     host_float_unit();
-    fold_and_call();
+    call_cpp(reinterpret_cast<const void*>(&codegen::call_helper));
     as_.ldmxcsr(cold(ASHLAR_COLD_OFFSET(guest_float_control), 4));
     if (!linked) {
       as_.jmp(done);
       as_.bind(plain);
       as_.mov(cold(ASHLAR_COLD_OFFSET(float_status), 4), Imm(0));
-      // One return address more than linked code has on the stack.
-      as_.mov(x86::rax, Imm(reinterpret_cast<std::uintptr_t>(&codegen::call_helper)));
-      as_.call(x86::rax);
+      call_cpp(reinterpret_cast<const void*>(&codegen::call_helper));
       as_.bind(done);
     }
     if (linked) load_residents();
     as_.ret();
   }
-  void fold_and_call() { call_cpp(reinterpret_cast<const void*>(&codegen::call_helper)); }
 
   /// eax: what codegen::float_slow wants. Every register but rax survives.
   void runtime_call() {
@@ -258,7 +271,7 @@ class Writer {
   x86::Assembler& as_;
   std::span<const codegen::Resident> residents_;
   codegen::RuntimeCode& out_;
-  asmjit::Label leave_linked_, leave_single_, leave_dumped_, leave_single_fault_;
+  asmjit::Label leave_linked_, probe_, leave_dumped_, leave_single_fault_;
 };
 
 }  // namespace

@@ -1,0 +1,62 @@
+// Which values an instruction reads, and a dense index over the words that operands can name: for passes and
+// the register allocator, which ask for every instruction.
+#pragma once
+
+#include <ashlar/ir.hpp>
+
+namespace ashlar::ir {
+
+/// Dense index of a frame word that an operand can name: temporaries, the zero word, slots.
+struct WordIndex {
+  static constexpr int kBias = Value::kColdWords + Value::kMaxTemps;
+  static constexpr int kCount = kBias + Value::kFirstSlotWord + Value::kMaxSlots;
+  static constexpr int of(Value v) { return v.word + kBias; }
+};
+
+/// Whether somebody may look at the state in front of the instruction or while it is done: it may fault or
+/// leave, or looks itself. Float instructions count: emitted code hands some operands over to the interpreter.
+constexpr bool is_observer(const OpInfo& op) {
+  return (op.effects & (kMayFault | kMayExit | kState)) != 0 || op.src == ValueClass::F ||
+         op.dst == ValueClass::F;
+}
+
+/// The values that an instruction reads, by form: which of a, b, c count.
+struct Reads {
+  bool a = false, b = false, c = false;
+};
+constexpr Reads reads_of(Form form) {
+  using F = Form;
+  switch (form) {
+    case F::nop:
+    case F::c64:
+    case F::d:
+    case F::fence:
+    case F::jmp:
+    case F::exit:
+      return {};
+    case F::s:
+    case F::r:
+    case F::ri:
+    case F::rx:
+    case F::ld:
+    case F::xri:
+    case F::bri:
+    case F::ind:
+      return {true, false, false};
+    case F::rr:
+    case F::rrx:
+    case F::st:
+    case F::amo:
+    case F::xrr:
+    case F::brr:
+    case F::mode:
+      return {true, true, false};
+    case F::rrr:
+    case F::cas:
+    case F::help:
+      return {true, true, true};
+  }
+  return {};
+}
+
+}  // namespace ashlar::ir

@@ -1,0 +1,555 @@
+// The passes behind Optimiser: forward (constants, simplification, combination of two instructions into one),
+// backward (what nobody reads), and putting the block together again.
+#include "opt/optimise.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string_view>
+
+#include "ir/op_table.hpp"
+#include "ir/semantics.hpp"
+
+namespace ashlar::opt {
+
+using ir::Inst;
+using ir::Opcode;
+using ir::OpInfo;
+using ir::Value;
+using ir::WordIndex;
+
+namespace {
+
+/// The opcode that takes the last operand as an immediate; nop where there is none.
+constexpr Opcode twin_of(Opcode op) {
+  const auto next = static_cast<std::size_t>(op) + 1;
+  if (next >= ir::kOpcodeCount) return Opcode::nop;
+  const std::string_view name = ir::op_info(op).name;
+  const std::string_view twin = ir::op_info(static_cast<Opcode>(next)).name;
+  const bool is_twin = twin.size() == name.size() + 2 && twin.substr(0, name.size()) == name &&
+                       twin.substr(name.size()) == "_i";
+  return is_twin ? static_cast<Opcode>(next) : Opcode::nop;
+}
+
+struct Twins {
+  std::array<Opcode, ir::kOpcodeCount> of{};
+  constexpr Twins() {
+    for (std::size_t i = 0; i < ir::kOpcodeCount; ++i) of[i] = twin_of(static_cast<Opcode>(i));
+  }
+};
+constexpr Twins kTwins;
+
+bool fits_imm(std::uint64_t value) {
+  return static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
+}
+
+Inst unary(Opcode op, Value dst, Value a, unsigned aux = 0, unsigned aux2 = 0) {
+  Inst inst;
+  inst.op = op;
+  inst.dst = dst;
+  inst.a = a;
+  inst.ext = Inst::pack({}, aux, aux2);
+  return inst;
+}
+Inst with_imm(Opcode op, Value dst, Value a, std::int32_t imm) {
+  Inst inst;
+  inst.op = op;
+  inst.dst = dst;
+  inst.a = a;
+  inst.imm = imm;
+  return inst;
+}
+Inst constant_inst(Value dst, std::uint64_t value) {
+  Inst inst;
+  inst.op = Opcode::const64;
+  inst.dst = dst;
+  inst.imm = static_cast<std::int32_t>(value);
+  inst.ext = static_cast<std::uint32_t>(value >> 32);
+  return inst;
+}
+
+}  // namespace
+
+Optimiser::Word& Optimiser::word(Value v) {
+  Word& w = words_[static_cast<std::size_t>(WordIndex::of(v))];
+  if (w.serial != serial_) {
+    w = Word{};
+    w.serial = serial_;
+    if (v.is_zero()) w.constant = w.sign_extended = true, w.unsigned_bits = 0;
+  }
+  return w;
+}
+
+const ir::Block& Optimiser::optimise(const ir::Block& block) {
+  ++serial_;
+  changed_ = false;
+  identity_ = true;
+  // Instruction numbers are kept in 16 bits, one value of which says "none".
+  if (block.insts().size() >= kNotInBlock) return block;
+  insts_.assign(block.insts().begin(), block.insts().end());
+  forward(block);
+  backward();
+  return changed_ ? rebuild(block) : block;
+}
+
+// --- forward
+// ------------------------------------------------------------------------------------------------------------
+
+void Optimiser::forward(const ir::Block& block) {
+  stretch_ = 1;
+  for (std::size_t n = 0; n < block.insts().size(); ++n) {
+    rewrite(n);
+    const Inst& inst = insts_[n];
+    const OpInfo& op = ir::op_info(inst.op);
+    const ir::Reads reads = ir::reads_of(op.form);
+    const auto note = [&](Value v) {
+      if (!v.is_none()) word(v).last_read_of_def = static_cast<std::uint16_t>(n + 1);
+    };
+    if (reads.a) note(inst.a);
+    if (reads.b) note(inst.b);
+    if (reads.c) note(inst.c());
+    if (ir::is_observer(op)) ++stretch_;
+    // A helper may write any slot.
+    if (inst.op == Opcode::call_helper) ++serial_;
+    if (!inst.dst.is_none()) learn(n);
+  }
+}
+
+void Optimiser::rewrite(std::size_t n) {
+  Inst& inst = insts_[n];
+  const OpInfo& op = ir::op_info(inst.op);
+  if (op.src != ir::ValueClass::I) return;
+  const Inst before = inst;
+  fold_constants(inst);
+  if (ir::op_info(inst.op).dst == ir::ValueClass::I && (op.effects & ~ir::kCommutative) == 0) {
+    simplify(inst);
+    combine(n);
+    if (inst.op == Opcode::mov64 && inst.dst == inst.a) inst = Inst{};
+  }
+  changed_ = changed_ || !(inst == before);
+}
+
+/// Operands that are constants become immediates, results that are constants const64.
+void Optimiser::fold_constants(Inst& inst) {
+  const OpInfo& op = ir::op_info(inst.op);
+  const ir::Reads reads = ir::reads_of(op.form);
+  // A temporary that is no longer read here must not be wanted by who stops between its making and here.
+  const auto known = [&](Value v) {
+    if (v.is_none()) return false;
+    const Word& w = word(v);
+    return w.constant && (!v.is_temp() || w.stretch == stretch_);
+  };
+  if (!reads.a) return;
+  if (inst.op == Opcode::mov64 && inst.a.is_zero()) return;
+  if (ir::semantics::is_pure_integer(inst.op) && known(inst.a) && (!reads.b || known(inst.b)) &&
+      (!reads.c || known(inst.c()))) {
+    std::uint64_t value = 0;
+    const std::uint64_t b = reads.b ? word(inst.b).value : 0, c = reads.c ? word(inst.c()).value : 0;
+    if (ir::semantics::fold(inst, word(inst.a).value, b, c, value)) {
+      inst = constant_inst(inst.dst, value);
+      return;
+    }
+  }
+  const Opcode twin = kTwins.of[static_cast<std::size_t>(inst.op)];
+  if (twin == Opcode::nop || !reads.b) return;
+  if ((op.effects & ir::kCommutative) != 0 && known(inst.a) && !known(inst.b)) std::swap(inst.a, inst.b);
+  if (!known(inst.b) || inst.b.is_zero() || !fits_imm(word(inst.b).value)) return;
+  inst.imm = static_cast<std::int32_t>(word(inst.b).value);
+  inst.b = Value{};
+  inst.op = twin;
+}
+
+/// What gives its operand back becomes a move.
+void Optimiser::simplify(Inst& inst) {
+  const auto bits = [&] { return word(inst.a).unsigned_bits; };
+  bool same = false;
+  switch (inst.op) {
+    case Opcode::sext32:
+      same = word(inst.a).sign_extended;
+      break;
+    case Opcode::zext8:
+      same = bits() <= 8;
+      break;
+    case Opcode::zext16:
+      same = bits() <= 16;
+      break;
+    case Opcode::zext32:
+      same = bits() <= 32;
+      break;
+    case Opcode::sext8:
+      same = bits() <= 7;
+      break;
+    case Opcode::sext16:
+      same = bits() <= 15;
+      break;
+    case Opcode::add32s_i:
+      if (inst.imm == 0) {
+        inst = unary(Opcode::sext32, inst.dst, inst.a);
+        same = word(inst.a).sign_extended;
+      }
+      break;
+    case Opcode::and64_i: {
+      const auto mask = static_cast<std::uint64_t>(static_cast<std::int64_t>(inst.imm));
+      same = (mask & (mask + 1)) == 0 && bits() <= std::bit_width(mask);
+      break;
+    }
+    case Opcode::add64_i:
+    case Opcode::or64_i:
+    case Opcode::xor64_i:
+    case Opcode::shl64_i:
+    case Opcode::shr64_i:
+    case Opcode::sar64_i:
+    case Opcode::rotr64_i:
+      same = inst.imm == 0;
+      break;
+    default:
+      break;
+  }
+  if (same) inst = unary(Opcode::mov64, inst.dst, inst.a);
+}
+
+/// The instruction of this block that made the value; null if none did.
+const Inst* Optimiser::maker(Value v) {
+  const Word& w = word(v);
+  return w.def == kNotInBlock ? nullptr : &insts_[w.def];
+}
+
+/// Whether instruction `n` may take the operand of `through`'s maker in place of `through`.
+/// `removed` is the maker of the other operand where that is to go, too.
+bool Optimiser::can_skip(Value through, std::size_t n, std::uint16_t removed) {
+  const Word& w = word(through);
+  const Value source = insts_[w.def].a;
+  // The maker has overwritten its own operand: it would have to go, and nobody may miss it.
+  if (source == through) return insts_[n].dst == through && w.last_read_of_def == 0 && w.stretch == stretch_;
+  if (through.is_temp() && w.stretch != stretch_) return false;
+  const Word& s = word(source);
+  const std::uint16_t def = s.def == removed ? s.def_before : s.def;
+  return def == kNotInBlock || def < w.def;
+}
+
+void Optimiser::skip(Value through) {
+  const std::uint16_t def = word(through).def;
+  if (insts_[def].a == through) insts_[def] = Inst{};
+}
+
+/// An instruction and the maker of an operand as one.
+void Optimiser::combine(std::size_t n) {
+  Inst& inst = insts_[n];
+  switch (inst.op) {
+    case Opcode::shr64_i:
+    case Opcode::sar64_i: {
+      const Inst* const left = maker(inst.a);
+      if (left == nullptr || left->op != Opcode::shl64_i || !can_skip(inst.a, n)) return;
+      const bool is_signed = inst.op == Opcode::sar64_i;
+      const int up = left->imm & 63, down = inst.imm & 63;
+      const Value source = left->a;
+      Inst made;
+      if (up == down && (up == 32 || up == 48 || up == 56)) {
+        const Opcode op = up == 32   ? (is_signed ? Opcode::sext32 : Opcode::zext32)
+                          : up == 48 ? (is_signed ? Opcode::sext16 : Opcode::zext16)
+                                     : (is_signed ? Opcode::sext8 : Opcode::zext8);
+        made = unary(op, inst.dst, source);
+      } else if (up == 32 && down > 32) {
+        made = with_imm(is_signed ? Opcode::sar32s_i : Opcode::shr32_i, inst.dst, source, down - 32);
+      } else if (up == 32 && !is_signed) {
+        made = unary(Opcode::shl_u32, inst.dst, source, static_cast<unsigned>(32 - down));
+      } else if (down >= up && up != 0) {
+        made = unary(is_signed ? Opcode::sbfx64 : Opcode::ubfx64, inst.dst, source,
+                     static_cast<unsigned>(down - up), static_cast<unsigned>(64 - down));
+      } else {
+        return;
+      }
+      skip(inst.a);
+      inst = made;
+      return;
+    }
+    case Opcode::shl64_i: {
+      const Inst* const low = maker(inst.a);
+      if (low == nullptr || low->op != Opcode::zext32 || !can_skip(inst.a, n)) return;
+      const Inst made = unary(Opcode::shl_u32, inst.dst, low->a, static_cast<unsigned>(inst.imm & 63));
+      skip(inst.a);
+      inst = made;
+      return;
+    }
+    case Opcode::add64:
+    case Opcode::or64:
+    case Opcode::xor64:
+      if (rotate(n) || inst.op != Opcode::add64) return;
+      if (!scaled_add(n, inst.a, inst.b)) scaled_add(n, inst.b, inst.a);
+      return;
+    default:
+      return;
+  }
+}
+
+/// x << k | x >> (width - k).
+bool Optimiser::rotate(std::size_t n) {
+  Inst& inst = insts_[n];
+  if (inst.a == inst.b) return false;
+  Value left = inst.a, right = inst.b;
+  const Inst* up = maker(left);
+  const Inst* down = maker(right);
+  if (up == nullptr || down == nullptr) return false;
+  if (up->op == Opcode::shr64_i || up->op == Opcode::shr32_i) {
+    std::swap(up, down);
+    std::swap(left, right);
+  }
+  const bool wide = up->op == Opcode::shl64_i && down->op == Opcode::shr64_i;
+  const bool narrow = up->op == Opcode::shl32s_i && down->op == Opcode::shr32_i;
+  const int width = wide ? 64 : 32;
+  if ((!wide && !narrow) || up->a != down->a) return false;
+  const int by = down->imm & (width - 1);
+  if (by == 0 || (up->imm & (width - 1)) != width - by) return false;
+  // If one of the two has overwritten the common operand, it is the later one, or they had not it in common.
+  if (up->a == left && word(left).def < word(right).def) return false;
+  if (down->a == right && word(right).def < word(left).def) return false;
+  const std::uint16_t left_goes = up->a == left ? word(left).def : kNotInBlock;
+  const std::uint16_t right_goes = down->a == right ? word(right).def : kNotInBlock;
+  if (!can_skip(left, n, right_goes) || !can_skip(right, n, left_goes)) return false;
+  const Inst made = with_imm(wide ? Opcode::rotr64_i : Opcode::rotr32s_i, inst.dst, up->a, by);
+  skip(left);
+  skip(right);
+  inst = made;
+  return true;
+}
+
+/// (x << k) + other.
+bool Optimiser::scaled_add(std::size_t n, Value shifted, Value other) {
+  Inst& inst = insts_[n];
+  if (shifted == other) return false;
+  const Inst* const shift = maker(shifted);
+  if (shift == nullptr) return false;
+  Opcode op;
+  unsigned by;
+  if (shift->op == Opcode::shl64_i) {
+    op = Opcode::addshl64;
+    by = static_cast<unsigned>(shift->imm & 63);
+  } else if (shift->op == Opcode::shl_u32 && shift->aux() < 32) {
+    op = Opcode::addshl_u32;
+    by = shift->aux();
+  } else if (shift->op == Opcode::zext32) {
+    op = Opcode::addshl_u32;
+    by = 0;
+  } else {
+    return false;
+  }
+  if (!can_skip(shifted, n)) return false;
+  Inst made = unary(op, inst.dst, shift->a, by);
+  made.b = other;
+  skip(shifted);
+  inst = made;
+  return true;
+}
+
+/// Notes what is known of the result.
+void Optimiser::learn(std::size_t n) {
+  const Inst& inst = insts_[n];
+  const auto bits = [&](Value v) -> unsigned { return word(v).unsigned_bits; };
+  const auto extended = [&](Value v) { return word(v).sign_extended; };
+  unsigned unsigned_bits = 64;
+  bool sign_extended = false, constant = false;
+  std::uint64_t value = 0;
+  switch (inst.op) {
+    case Opcode::const64:
+      constant = true;
+      value = inst.imm64();
+      unsigned_bits = static_cast<unsigned>(std::bit_width(value));
+      sign_extended = fits_imm(value);
+      break;
+    case Opcode::mov64:
+      // Who reads the constant in place of this move's operand must not leave a temporary unread that
+      // somebody may want who stopped before.
+      constant = word(inst.a).constant && (!inst.a.is_temp() || word(inst.a).stretch == stretch_);
+      value = word(inst.a).value;
+      unsigned_bits = bits(inst.a);
+      sign_extended = extended(inst.a);
+      break;
+    case Opcode::ld8u:
+    case Opcode::zext8:
+      unsigned_bits = 8;
+      break;
+    case Opcode::ld16u:
+    case Opcode::zext16:
+      unsigned_bits = 16;
+      break;
+    case Opcode::ld32u:
+    case Opcode::zext32:
+      unsigned_bits = 32;
+      break;
+    case Opcode::ld8s:
+    case Opcode::ld16s:
+    case Opcode::ld32s:
+    case Opcode::sext8:
+    case Opcode::sext16:
+    case Opcode::sext32:
+    case Opcode::add32s:
+    case Opcode::add32s_i:
+    case Opcode::sub32s:
+    case Opcode::mul32s:
+    case Opcode::shl32s:
+    case Opcode::shl32s_i:
+    case Opcode::shr32s:
+    case Opcode::shr32s_i:
+    case Opcode::sar32s:
+    case Opcode::sar32s_i:
+    case Opcode::rotl32s:
+    case Opcode::rotr32s:
+    case Opcode::rotr32s_i:
+    case Opcode::div_s32s:
+    case Opcode::div_u32s:
+    case Opcode::rem_s32s:
+    case Opcode::rem_u32s:
+    case Opcode::lr32:
+    case Opcode::swap32:
+    case Opcode::fetch_add32:
+    case Opcode::fetch_and32:
+    case Opcode::fetch_or32:
+    case Opcode::fetch_xor32:
+    case Opcode::cas32:
+    case Opcode::bits32_from_f:
+      sign_extended = true;
+      break;
+    case Opcode::and64_i:
+      sign_extended = extended(inst.a) || inst.imm >= 0;
+      unsigned_bits = inst.imm >= 0 ? static_cast<unsigned>(std::bit_width(static_cast<unsigned>(inst.imm)))
+                                    : bits(inst.a);
+      break;
+    case Opcode::and64:
+      unsigned_bits = std::min(bits(inst.a), bits(inst.b));
+      sign_extended = extended(inst.a) && extended(inst.b);
+      break;
+    case Opcode::or64:
+    case Opcode::xor64:
+      unsigned_bits = std::max(bits(inst.a), bits(inst.b));
+      sign_extended = extended(inst.a) && extended(inst.b);
+      break;
+    case Opcode::or64_i:
+    case Opcode::xor64_i:
+      sign_extended = extended(inst.a);
+      if (inst.imm >= 0)
+        unsigned_bits =
+            std::max(bits(inst.a), static_cast<unsigned>(std::bit_width(static_cast<unsigned>(inst.imm))));
+      break;
+    case Opcode::shr64_i: {
+      const unsigned by = static_cast<unsigned>(inst.imm) & 63;
+      unsigned_bits = bits(inst.a) > by ? bits(inst.a) - by : 0;
+      break;
+    }
+    case Opcode::shr32_i:
+      unsigned_bits = 32 - (static_cast<unsigned>(inst.imm) & 31);
+      break;
+    case Opcode::sar64_i:
+      sign_extended = (inst.imm & 63) >= 32;
+      break;
+    case Opcode::shl_u32:
+      unsigned_bits = std::min(64u, 32u + inst.aux());
+      break;
+    case Opcode::ubfx64:
+      unsigned_bits = inst.aux2();
+      break;
+    case Opcode::sbfx64:
+      sign_extended = inst.aux2() <= 32;
+      break;
+    case Opcode::clz64:
+    case Opcode::clz32:
+    case Opcode::ctz64:
+    case Opcode::ctz32:
+    case Opcode::popcnt64:
+    case Opcode::popcnt32:
+      unsigned_bits = 7;
+      break;
+    case Opcode::set_eq:
+    case Opcode::set_eq_i:
+    case Opcode::set_ne:
+    case Opcode::set_ne_i:
+    case Opcode::set_lts:
+    case Opcode::set_lts_i:
+    case Opcode::set_ltu:
+    case Opcode::set_ltu_i:
+    case Opcode::set_ges:
+    case Opcode::set_ges_i:
+    case Opcode::set_geu:
+    case Opcode::set_geu_i:
+    case Opcode::bext64:
+    case Opcode::bext64_i:
+    case Opcode::feq32:
+    case Opcode::feq64:
+    case Opcode::flt32:
+    case Opcode::flt64:
+    case Opcode::fle32:
+    case Opcode::fle64:
+      unsigned_bits = 1;
+      break;
+    default:
+      break;
+  }
+  Word& w = word(inst.dst);
+  w.def_before = w.def;
+  w.def = static_cast<std::uint16_t>(n);
+  w.last_read_of_def = 0;
+  w.stretch = stretch_;
+  w.unsigned_bits = static_cast<std::uint8_t>(unsigned_bits);
+  w.sign_extended = sign_extended || unsigned_bits < 32;
+  w.constant = constant;
+  w.value = value;
+}
+
+// --- backward
+// -----------------------------------------------------------------------------------------------------------
+
+/// Removes instructions without effects whose results nobody reads: those of temporaries, and those of slots
+/// that are written again before anybody could look.
+void Optimiser::backward() {
+  ++serial_;
+  std::uint32_t stretch = 1;
+  for (std::size_t n = insts_.size(); n-- > 0;) {
+    const Inst inst = insts_[n];
+    const OpInfo& op = ir::op_info(inst.op);
+    if (ir::is_observer(op)) ++stretch;
+    if (!inst.dst.is_none()) {
+      Fate& fate = fates_[static_cast<std::size_t>(WordIndex::of(inst.dst))];
+      const bool ours = fate.serial == serial_;
+      const bool read = ours && fate.read;
+      const bool replaced = ours && !fate.read && fate.stretch == stretch;
+      const bool gone = inst.dst.is_temp() ? !read : replaced;
+      if (gone && (op.effects & ~ir::kCommutative) == 0) {
+        insts_[n] = Inst{};
+        changed_ = true;
+        continue;
+      }
+      // What may fault does not write if it does.
+      fate = {serial_, ir::is_observer(op) ? 0 : stretch, false};
+    }
+    const ir::Reads reads = ir::reads_of(op.form);
+    const auto note = [&](Value v) {
+      if (!v.is_none()) fates_[static_cast<std::size_t>(WordIndex::of(v))] = {serial_, 0, true};
+    };
+    if (reads.a) note(inst.a);
+    if (reads.b) note(inst.b);
+    if (reads.c) note(inst.c());
+  }
+}
+
+// --- the result
+// ---------------------------------------------------------------------------------------------------------
+
+const ir::Block& Optimiser::rebuild(const ir::Block& block) {
+  packed_.clear();
+  origin_.clear();
+  boundaries_.assign(block.boundaries().begin(), block.boundaries().end());
+  std::size_t at = 0;
+  for (std::size_t n = 0; n < insts_.size(); ++n) {
+    for (; at < boundaries_.size() && boundaries_[at].first_inst <= n; ++at)
+      boundaries_[at].first_inst = static_cast<std::uint16_t>(packed_.size());
+    if (insts_[n].op == Opcode::nop && block.insts()[n].op != Opcode::nop) continue;
+    packed_.push_back(insts_[n]);
+    origin_.push_back(static_cast<std::uint32_t>(n));
+  }
+  for (; at < boundaries_.size(); ++at)
+    boundaries_[at].first_inst = static_cast<std::uint16_t>(packed_.size());
+  identity_ = false;
+  result_ = ir::Block::make({block.key(), packed_, block.exits(), boundaries_, block.guest_ranges(),
+                             block.temp_count(), block.host_rounding()});
+  return *result_;
+}
+
+}  // namespace ashlar::opt

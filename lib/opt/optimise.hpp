@@ -1,0 +1,91 @@
+// The optimising passes over one block, cheap enough for tier 1: constants, redundant extensions, shifts and
+// additions that are one instruction, dead code and dead writes of slots. What the register allocator does
+// anyway (forwarding of state, redundant bounds checks) is not repeated here. Used by the engine in front of
+// compilation, and by dumps.
+//
+// What an observer can see stays as it is: in front of every instruction that may fault, may leave the block
+// or looks at state, all slots and all temporaries that are still read have the values that the block's own
+// IR gives them. So whoever stops in the optimised block can go on in the original one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <ashlar/ir.hpp>
+
+#include "ir/operands.hpp"
+
+namespace ashlar::opt {
+
+/// For one thread; keeps its buffers from block to block.
+class Optimiser {
+ public:
+  /// The block to compile: `block` itself when there is nothing to gain, else one that lives until the next
+  /// call.
+  const ir::Block& optimise(const ir::Block& block);
+  /// The number in the original block of an instruction of what `optimise` returned.
+  std::uint32_t origin(std::size_t inst) const {
+    return identity_ ? static_cast<std::uint32_t>(inst) : origin_[inst];
+  }
+
+  /// Replaces the numbers of instructions in records of places by those in the original block. Who stops at
+  /// the first instruction starts the block anew.
+  template <typename Sites>
+  void name_origins(Sites& sites) const {
+    if (identity_) return;
+    for (auto& site : sites)
+      if (site.inst != 0) site.inst = origin_[site.inst];
+  }
+
+ private:
+  static constexpr std::uint16_t kNotInBlock = 0xffff;
+
+  /// What is known of a word's value at the point that the forward pass has reached.
+  struct Word {
+    std::uint32_t serial = 0;                ///< of the block that the rest is about
+    std::uint16_t def = kNotInBlock;         ///< the instruction that made the value
+    std::uint16_t def_before = kNotInBlock;  ///< the one that made the value before that
+    std::uint16_t last_read_of_def = 0;      ///< instruction number + 1; 0: not read since `def`
+    std::uint32_t stretch = 0;               ///< number of observers in front of `def`
+    std::uint8_t unsigned_bits = 64;         ///< the value is below 2 to this power
+    bool sign_extended = false;              ///< the value is its low 32 bits, sign-extended
+    bool constant = false;
+    std::uint64_t value = 0;
+  };
+  Word& word(ir::Value v);
+
+  void forward(const ir::Block& block);
+  void rewrite(std::size_t n);
+  void fold_constants(ir::Inst& inst);
+  void simplify(ir::Inst& inst);
+  void combine(std::size_t n);
+  void learn(std::size_t n);
+  const ir::Inst* maker(ir::Value v);
+  bool can_skip(ir::Value through, std::size_t n, std::uint16_t removed = kNotInBlock);
+  void skip(ir::Value through);
+  bool rotate(std::size_t n);
+  bool scaled_add(std::size_t n, ir::Value shifted, ir::Value other);
+  void backward();
+  const ir::Block& rebuild(const ir::Block& block);
+
+  std::vector<ir::Inst> insts_;
+  std::vector<ir::Inst> packed_;
+  std::vector<std::uint32_t> origin_;
+  std::vector<ir::Boundary> boundaries_;
+  std::array<Word, ir::WordIndex::kCount> words_{};
+  /// For the backward pass: what becomes of the word's value.
+  struct Fate {
+    std::uint32_t serial = 0;   ///< of the block that the rest is about
+    std::uint32_t stretch = 0;  ///< the stretch without observers in which it is replaced, 0 for none
+    bool read = false;          ///< before it is replaced
+  };
+  std::array<Fate, ir::WordIndex::kCount> fates_{};
+  std::uint32_t serial_ = 0;
+  std::uint32_t stretch_ = 0;
+  bool changed_ = false;
+  bool identity_ = true;
+  ir::BlockPtr result_;
+};
+
+}  // namespace ashlar::opt

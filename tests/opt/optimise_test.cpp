@@ -1,0 +1,122 @@
+// What the optimising passes make of blocks: text in, text out. That the results mean the same is held by the
+// lock-step test (tests/codegen), which runs random optimised blocks against the interpreter.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+#include <ashlar/ir_text.hpp>
+
+#include "opt/optimise.hpp"
+#include "support/test_guest.hpp"
+
+namespace ashlar {
+namespace {
+
+std::string block_of(std::string_view body) {
+  std::string text = "block 0x1000 {\n  range 0x1000 + 4\n  temps 8\n@0x1000 4:\n";
+  text += body;
+  text += "  jump -> 0x2000\n}\n";
+  return text;
+}
+
+/// The instructions that are left.
+std::string optimised(std::string_view body) {
+  auto block = ir::parse(block_of(body), test::test_layout());
+  if (!block) return block.error().message;
+  opt::Optimiser optimiser;
+  const std::string text = ir::print(optimiser.optimise(**block), &test::test_layout());
+  const std::string head = "@0x1000 4:\n", tail = "  jump -> 0x2000\n";
+  const std::size_t begin = text.find(head) + head.size();
+  return text.substr(begin, text.find(tail) - begin);
+}
+
+TEST_CASE("shifts there and back") {
+  CHECK(optimised("  shl64_i x5, x6, 32\n  shr64_i x5, x5, 32\n") == "  zext32 x5, x6\n");
+  CHECK(optimised("  shl64_i x5, x5, 48\n  sar64_i x5, x5, 48\n") == "  sext16 x5, x5\n");
+  CHECK(optimised("  shl64_i x5, x5, 32\n  shr64_i x5, x5, 29\n") == "  shl_u32 x5, x5, #3\n");
+  CHECK(optimised("  shl64_i x5, x5, 32\n  shr64_i x5, x5, 40\n") == "  shr32_i x5, x5, 8\n");
+  CHECK(optimised("  shl64_i x5, x5, 8\n  sar64_i x5, x5, 12\n") == "  sbfx64 x5, x5, #4, #52\n");
+  SUBCASE("the first result is wanted") {
+    const char* const both = "  shl64_i x5, x5, 32\n  shr64_i x6, x5, 32\n";
+    CHECK(optimised(both) == both);
+    CHECK(optimised("  shl64_i x5, x7, 32\n  shr64_i x6, x5, 32\n") ==
+          "  shl64_i x5, x7, 32\n  zext32 x6, x7\n");
+  }
+  SUBCASE("somebody may look in between") {
+    const char* const seen = "  shl64_i x5, x5, 32\n  st8 [x6], x7\n  shr64_i x5, x5, 32\n";
+    CHECK(optimised(seen) == seen);
+  }
+  SUBCASE("the operand has changed in between") {
+    const char* const changed = "  shl64_i x5, x7, 32\n  add64_i x7, x7, 1\n  shr64_i x5, x5, 32\n";
+    CHECK(optimised(changed) == changed);
+  }
+}
+
+TEST_CASE("scaled additions") {
+  CHECK(optimised("  shl64_i x5, x5, 3\n  add64 x5, x5, x6\n") == "  addshl64 x5, x5, x6, #3\n");
+  CHECK(optimised("  shl64_i x5, x5, 3\n  add64 x5, x6, x5\n") == "  addshl64 x5, x5, x6, #3\n");
+  CHECK(optimised("  shl64_i x5, x5, 32\n  shr64_i x5, x5, 30\n  add64 x5, x5, x6\n") ==
+        "  addshl_u32 x5, x5, x6, #2\n");
+  const char* const twice = "  shl64_i x5, x5, 3\n  add64 x5, x5, x5\n";
+  CHECK(optimised(twice) == twice);
+}
+
+TEST_CASE("rotations") {
+  CHECK(optimised("  shl32s_i t0, x5, 26\n  shr32_i t1, x5, 6\n  or64 x6, t0, t1\n") ==
+        "  rotr32s_i x6, x5, 6\n");
+  CHECK(optimised("  shr32_i x7, x5, 6\n  shl32s_i x5, x5, 26\n  or64 x5, x5, x7\n  const64 x7, 1\n") ==
+        "  rotr32s_i x5, x5, 6\n  const64 x7, 1\n");
+  CHECK(optimised("  shr64_i t1, x5, 60\n  shl64_i t0, x5, 4\n  xor64 x6, t0, t1\n") ==
+        "  rotr64_i x6, x5, 60\n");
+  SUBCASE("not of one value") {
+    const char* const two = "  shl32s_i x5, x5, 26\n  shr32_i x7, x5, 6\n  or64 x5, x5, x7\n";
+    CHECK(optimised(two) == two);
+  }
+}
+
+TEST_CASE("constants") {
+  CHECK(optimised("  const64 t0, 5\n  add64 x5, t0, x6\n") == "  add64_i x5, x6, 5\n");
+  CHECK(optimised("  const64 t0, 5\n  const64 t1, 3\n  sub64 x5, t0, t1\n") == "  const64 x5, 2\n");
+  const char* const wide = "  const64 t0, 0x123456789\n  add64 x5, x6, t0\n";
+  CHECK(optimised(wide) == wide);
+  SUBCASE("a temporary that is wanted by who stops in between stays") {
+    const char* const stays = "  const64 t0, 5\n  ld8u x7, [x8]\n  add64 x5, x6, t0\n";
+    CHECK(optimised(stays) == stays);
+  }
+}
+
+TEST_CASE("extensions of what is extended") {
+  CHECK(optimised("  add32s x5, x6, x7\n  sext32 x5, x5\n") == "  add32s x5, x6, x7\n");
+  CHECK(optimised("  ld8u x5, [x6]\n  and64_i x5, x5, 255\n") == "  ld8u x5, [x6]\n");
+  CHECK(optimised("  ld32s x5, [x6]\n  zext32 x5, x5\n") == "  ld32s x5, [x6]\n  zext32 x5, x5\n");
+}
+
+TEST_CASE("dead code and dead writes") {
+  CHECK(optimised("  add64 t0, x5, x6\n") == "");
+  CHECK(optimised("  add64 x5, x6, x7\n  const64 x5, 1\n") == "  const64 x5, 1\n");
+  const char* const seen = "  add64 x5, x6, x7\n  ld8u x5, [x8]\n";
+  CHECK(optimised(seen) == seen);
+  const char* const effects = "  ld64 t0, [x5]\n";
+  CHECK(optimised(effects) == effects);
+}
+
+TEST_CASE("who stops in the optimised block goes on in the original one") {
+  auto block = ir::parse(block_of("  shl64_i x5, x5, 32\n  shr64_i x5, x5, 32\n  st8 [x5], x6\n"),
+                               test::test_layout());
+  REQUIRE(block);
+  opt::Optimiser optimiser;
+  const ir::Block& made = optimiser.optimise(**block);
+  REQUIRE(made.insts().size() == 3);
+  CHECK(optimiser.origin(1) == 2);
+  struct Site {
+    std::uint32_t inst;
+  };
+  std::vector<Site> sites{{0}, {1}};
+  optimiser.name_origins(sites);
+  CHECK(sites[0].inst == 0);  // starts anew
+  CHECK(sites[1].inst == 2);
+}
+
+}  // namespace
+}  // namespace ashlar
