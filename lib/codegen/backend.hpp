@@ -80,11 +80,14 @@ class Backend {
 struct HostFeatures {
   bool bmi1 = false, bmi2 = false, lzcnt = false, popcnt = false, sse41 = false, avx = false,
        fma = false;  // x64
-  bool lse = false;  // a64
+  // a64
+  bool lse = false;       ///< atomics in one instruction
+  bool far_code = false;  ///< not the CPU's: code may lie farther apart than a branch reaches
 };
 
-/// The x86-64 back end. Thread-safe.
+/// The back ends. Thread-safe.
 std::unique_ptr<Backend> make_x64_backend(const HostFeatures& features);
+std::unique_ptr<Backend> make_a64_backend(const HostFeatures& features);
 /// Features of this machine's CPU.
 HostFeatures detect_host_features() noexcept;
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <ashlar/ir.hpp>
@@ -16,6 +17,7 @@
 #include "codegen/plan.hpp"
 #include "codegen/register_cache.hpp"
 #include "host/a64/regs.hpp"
+#include "ir/op_table.hpp"
 
 namespace ashlar::host_a64 {
 
@@ -26,6 +28,16 @@ using ir::Value;
 /// A condition on which a compare-and-branch or compare-and-set succeeds.
 enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
 
+/// Collects a listing. What is taken back must not stand in it.
+class Listing final : public asmjit::Logger {
+ public:
+  std::string text;
+  void drop_last_instruction();
+
+ protected:
+  asmjit::Error _log(const char* data, std::size_t size) noexcept override;
+};
+
 class Emitter {
  public:
   Emitter(a64::Assembler& as, const codegen::HostFeatures& features)
@@ -34,6 +46,9 @@ class Emitter {
   /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
   void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
              std::span<const codegen::Resident> residents, codegen::Emitted& out);
+
+  /// Where the assembler logs to, or null.
+  void set_listing(Listing* listing) { listing_ = listing; }
 
   // For codegen::lower.
   void begin_block();
@@ -93,18 +108,18 @@ class Emitter {
   void sub(const Inst& inst, Extend extend);
   void logic_imm(const Inst& inst, InstId id);
   void shift(const Inst& inst, InstId id, Extend extend, bool left_rotation = false);
+  void shift_imm(const Inst& inst, asmjit::arm::ShiftOp op, Extend extend);
   void rotate_imm(const Inst& inst, Extend extend);
   void multiply(const Inst& inst, Extend extend);
   void divide(const Inst& inst, bool is_signed, bool remainder, bool wide);
-  void min_max(const Inst& inst, a64::CondCode cc);
+  void min_max(const Inst& inst, a64::CondCode keep);
   void bit_field(const Inst& inst, unsigned low, unsigned width, bool is_signed);
   void population(const Inst& inst, bool wide);
+  void count_zeros(const Inst& inst, bool leading, bool wide);
   void bit_op(const Inst& inst, InstId id);
+  void bit_op_imm(const Inst& inst, InstId id);
   void set_if(const Inst& inst, Condition cond, bool immediate);
   void finish32(Reg dst, Extend extend);
-  /// Whether the instruction emitted last computed `v` by what `last_` says, and nobody but this instruction
-  /// wants it: it is then taken back, and this instruction does both.
-  bool take_back_product(const Inst& inst, Value v, std::uint16_t next);
 
   struct PendingNan {
     Reg reg;
@@ -118,8 +133,8 @@ class Emitter {
     a64::CondCode cc = a64::CondCode::kAL;
     Reg reg;
   };
-  /// Emits what sets the flags, if the test needs them. `branch`: forms without flags are allowed.
-  Test compare(const Inst& inst, Condition cond, bool immediate, bool branch);
+  /// Emits what sets the flags, if the test needs them.
+  Test compare(const Inst& inst, Condition cond, bool immediate);
   void branch_if(const Test& test, const asmjit::Label& label);
   /// What an exit out of line has to do first, as things stand now.
   struct ExitState {
@@ -192,14 +207,15 @@ class Emitter {
   void store_int(const Inst& inst, InstId id, std::uint32_t size);
   void load_float(const Inst& inst, std::uint32_t size);
   void store_float(const Inst& inst, std::uint32_t size);
-  /// The host address of an atomic access in a register (x17 or a host base), after window and alignment
-  /// checks.
+  /// The host address of an atomic access in a register, after window and alignment checks.
   Reg atomic_address(const Inst& inst, std::uint32_t size, const FaultPoint& point);
   struct FetchForms {
     InstId forms[4];  ///< plain, release, acquire, both
   };
-  void fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse, bool complement, bool negate,
-             const std::function<void(Reg fresh, Reg old, Reg operand)>& op);
+  /// `op` gives the register with the new value. `complement`: the single instruction wants the operand so.
+  void fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse, bool complement,
+             const std::function<Reg(Reg old, Reg operand)>& op);
+  void fetch_min_max(const Inst& inst, std::uint32_t size, const FetchForms& lse, a64::CondCode keep);
   void load_reserved(const Inst& inst, std::uint32_t size);
   void store_conditional(const Inst& inst, std::uint32_t size);
   void compare_exchange(const Inst& inst, std::uint32_t size);
@@ -247,14 +263,19 @@ class Emitter {
 
   // What was emitted last, for merging it with what comes next.
   struct Last {
-    enum class Kind : std::uint8_t { none, store, load, product, shift } kind = Kind::none;
+    enum class Kind : std::uint8_t { none, store, product, shift } kind = Kind::none;
     std::uint32_t end = 0;  ///< offset behind it: it is still last if this is here
-    std::int16_t word = 0;  ///< store, load: the frame word; else the value's word
-    Reg reg, a, b;          ///< what it wrote (stored), and its operands
+    std::int16_t word = 0;  ///< the frame word that was stored; the value that was computed
+    Reg reg{};              ///< stored
+    Reg a{}, b{};           ///< operands
     bool wide = true;
-    std::uint8_t count = 0;  ///< shift
+    asmjit::arm::Shift by{asmjit::arm::ShiftOp::kLSL, 0};
   };
   void forget_last() { last_.kind = Last::Kind::none; }
+  void take_back_last();
+  /// Whether what was emitted last computes `v`, in the way and width given, for the current instruction
+  /// alone, so that this one can do both. Fetch the other operands first.
+  bool merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide);
 
   a64::Assembler& as_;
   const codegen::HostFeatures& features_;
@@ -277,6 +298,12 @@ class Emitter {
     std::uint32_t inst;
   };
   std::vector<CheckStub> checks_;
+  struct FarLiteral {
+    std::uint32_t offset;
+    std::size_t site;
+  };
+  std::vector<FarLiteral> far_literals_;
+  Listing* listing_ = nullptr;
   /// kHostBases[i] holds mem_base + the value of `word` - offset; word none: nothing.
   struct HostBase {
     Value value;

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include <asmjit/arm/a64assembler.h>
+#include <asmjit/core/logger.h>
 
 #include <ashlar/vcpu_frame.hpp>
 
@@ -74,6 +75,10 @@ inline const a64::GpX kMemBase = a64::x(27);
 inline const a64::GpX kMemLimit = a64::x(25);
 /// Hold host addresses of guest bases.
 inline constexpr std::array<Reg, 2> kHostBases = {Reg::integer(29), Reg::integer(26)};
+
+/// Where enter_single keeps, above the stack pointer, the flag that the float unit is the guest's, and the way
+/// back.
+inline constexpr std::int32_t kSingleFloatOffset = 0, kSingleReturnOffset = 8;
 
 /// Displacement of the frame's byte `offset` (as ASHLAR_COLD_OFFSET and offsetof give it) from the state
 /// register.

@@ -308,10 +308,11 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
   } else {
     data = cache_.use(inst.b, false, plan().next_b);
   }
+  // Before the fault point: what it held is then in the frame.
+  const Reg granule = cache_.scratch(false);
   const Atomic at = atomic_address(inst, size);
   const x86::Mem mem = base.is_none() ? x86::Mem(kMemBase, 0, size) : at.mem;
   const x86::Mem version = frame_mem(ASHLAR_COLD_OFFSET(reservation_version));
-  const Reg granule = cache_.scratch(false);
   const x86::Mem slot = x86::qword_ptr(gp64(granule));
   const asmjit::Label unlock = as_.newLabel();
   const asmjit::Label fail = as_.newLabel();

@@ -1,0 +1,336 @@
+// Comparisons, side exits, terminals, helper calls, fences.
+#include "host/a64/emitter.hpp"
+
+namespace ashlar::host_a64 {
+
+using asmjit::Imm;
+using codegen::ExitKind;
+using codegen::InstPlan;
+using codegen::RuntimeEntry;
+using I = a64::Inst;
+
+namespace {
+
+a64::CondCode cond_code(Condition cond) {
+  switch (cond) {
+    case Condition::eq:
+      return a64::CondCode::kEQ;
+    case Condition::ne:
+      return a64::CondCode::kNE;
+    case Condition::lts:
+      return a64::CondCode::kLT;
+    case Condition::ltu:
+      return a64::CondCode::kLO;
+    case Condition::ges:
+      return a64::CondCode::kGE;
+    case Condition::geu:
+      return a64::CondCode::kHS;
+  }
+  return a64::CondCode::kEQ;
+}
+
+bool holds(Condition cond, std::int64_t a, std::int64_t b) {
+  switch (cond) {
+    case Condition::eq:
+      return a == b;
+    case Condition::ne:
+      return a != b;
+    case Condition::lts:
+      return a < b;
+    case Condition::ltu:
+      return static_cast<std::uint64_t>(a) < static_cast<std::uint64_t>(b);
+    case Condition::ges:
+      return a >= b;
+    case Condition::geu:
+      return static_cast<std::uint64_t>(a) >= static_cast<std::uint64_t>(b);
+  }
+  return false;
+}
+
+}  // namespace
+
+Emitter::Test Emitter::compare(const Inst& inst, Condition cond, bool immediate) {
+  using Kind = Test::Kind;
+  const Reg a = use_a(inst);
+  const Reg b = immediate ? kZero : use_b(inst);
+  if (!immediate && b != kZero) {
+    // An unsigned comparison with 0 on the left asks whether the right is 0.
+    if (a == kZero && cond == Condition::ltu) return {.kind = Kind::not_zero, .reg = b};
+    if (a == kZero && cond == Condition::geu) return {.kind = Kind::zero, .reg = b};
+    if (a == kZero && (cond == Condition::eq || cond == Condition::ne))
+      return {.kind = cond == Condition::eq ? Kind::zero : Kind::not_zero, .reg = b};
+    as_.cmp(gp64(a), gp64(b));
+    return {.kind = Kind::flags, .cc = cond_code(cond), .reg = {}};
+  }
+  const std::int64_t value = immediate ? inst.imm : 0;
+  if (a == kZero) return {.kind = holds(cond, 0, value) ? Kind::always : Kind::never, .reg = {}};
+  if (value == 0) {
+    switch (cond) {
+      case Condition::eq:
+        return {.kind = Kind::zero, .reg = a};
+      case Condition::ne:
+        return {.kind = Kind::not_zero, .reg = a};
+      case Condition::lts:
+        return {.kind = Kind::bit_set, .reg = a};
+      case Condition::ges:
+        return {.kind = Kind::bit_clear, .reg = a};
+      case Condition::ltu:
+        return {.kind = Kind::never, .reg = {}};
+      case Condition::geu:
+        return {.kind = Kind::always, .reg = {}};
+    }
+  }
+  if (value == 1 && cond == Condition::ltu) return {.kind = Kind::zero, .reg = a};
+  if (value == 1 && cond == Condition::geu) return {.kind = Kind::not_zero, .reg = a};
+  compare_constant(a, value);
+  return {.kind = Kind::flags, .cc = cond_code(cond), .reg = {}};
+}
+
+void Emitter::branch_if(const Test& test, const asmjit::Label& label) {
+  // tbz reaches 32 KiB.
+  constexpr std::size_t kSmallBlock = 300;
+  const bool near = block_->insts().size() <= kSmallBlock;
+  switch (test.kind) {
+    case Test::Kind::never:
+      return;
+    case Test::Kind::always:
+      as_.b(label);
+      return;
+    case Test::Kind::flags:
+      as_.b(test.cc, label);
+      return;
+    case Test::Kind::zero:
+      as_.cbz(gp64(test.reg), label);
+      return;
+    case Test::Kind::not_zero:
+      as_.cbnz(gp64(test.reg), label);
+      return;
+    case Test::Kind::bit_set:
+      if (near) {
+        as_.tbnz(gp64(test.reg), Imm(63), label);
+      } else {
+        as_.cmp(gp64(test.reg), Imm(0));
+        as_.b_mi(label);
+      }
+      return;
+    case Test::Kind::bit_clear:
+      if (near) {
+        as_.tbz(gp64(test.reg), Imm(63), label);
+      } else {
+        as_.cmp(gp64(test.reg), Imm(0));
+        as_.b_pl(label);
+      }
+      return;
+  }
+}
+
+// --- side exits
+// -------------------------------------------------------------------------------------------------------------------
+
+bool Emitter::is_backward(const ir::Exit& exit) const {
+  // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by
+  // itself.
+  return helper_ran_ || exit.target.addr.value <= block_->key().addr.value;
+}
+
+Emitter::ExitState Emitter::exit_state(std::uint32_t done) {
+  ExitState state;
+  state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
+  cache_.collect_write_backs(out_->write_backs);
+  state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
+  state.pending = pending_list();
+  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
+  return state;
+}
+
+void Emitter::restore_for_exit(const ExitState& state) {
+  for (const PendingNan& p : state.pending) canonicalise(p.reg, p.knowledge);
+  for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
+    const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
+    store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
+  }
+  if (state.fuel_refund != 0) add_fuel(static_cast<std::int32_t>(state.fuel_refund));
+}
+
+void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
+  const ir::Exit& exit = block_->exits()[inst.exit()];
+  const Test test = compare(inst, cond, immediate);
+  if (test.kind == Test::Kind::never) return;
+  // Conditional branches don't reach far enough to be linked: the branch that is lies out of line.
+  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
+  const std::size_t site = new_site(exit, ExitKind::direct);
+  const bool check = options_.linked && is_backward(exit);
+  const asmjit::Label label = as_.newLabel();
+  branch_if(test, label);
+  cold(label, [this, state = std::move(state), site, check, &exit] {
+    restore_for_exit(state);
+    if (check) attention_check(exit);
+    patchable_jump(site);
+    if (options_.linked) emit_stub(sites_[site]);
+  });
+}
+
+#define ASHLAR_CONDITION(cond)                                                                   \
+  void Emitter::emit_exit_##cond(const Inst& inst) { exit_if(inst, Condition::cond, false); }    \
+  void Emitter::emit_exit_##cond##_i(const Inst& inst) { exit_if(inst, Condition::cond, true); } \
+  void Emitter::emit_br_##cond(const Inst& inst) { branch(inst, Condition::cond, false); }       \
+  void Emitter::emit_br_##cond##_i(const Inst& inst) { branch(inst, Condition::cond, true); }
+ASHLAR_CONDITION(eq)
+ASHLAR_CONDITION(ne)
+ASHLAR_CONDITION(lts)
+ASHLAR_CONDITION(ltu)
+ASHLAR_CONDITION(ges)
+ASHLAR_CONDITION(geu)
+#undef ASHLAR_CONDITION
+
+// --- terminals
+// --------------------------------------------------------------------------------------------------------------------
+
+void Emitter::leave_inline() {
+  canonicalise_pending();
+  cache_.write_back_all(false);
+}
+
+void Emitter::attention_check(const ir::Exit& exit) {
+  const std::size_t site = new_site(exit, ExitKind::attention);
+  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
+  as_.cbnz(gp32(kX16), sites_[site].stub);
+}
+
+void Emitter::jump_to_exit(const ir::Exit& exit, ExitKind kind) {
+  if (options_.linked && is_backward(exit)) attention_check(exit);
+  const std::size_t site = new_site(exit, kind);
+  patchable_jump(site);
+  if (options_.linked) emit_stub(sites_[site]);
+}
+
+void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
+  const ir::Exit& taken = block_->exits()[inst.exit()];
+  const ir::Exit& not_taken = block_->exits()[inst.exit_not()];
+  leave_inline();
+  const Test test = compare(inst, cond, immediate);
+  const asmjit::Label label = as_.newLabel();
+  branch_if(test, label);
+  jump_to_exit(not_taken);
+  cold(label, [this, &taken] { jump_to_exit(taken); });
+}
+
+void Emitter::emit_jump(const Inst& inst) {
+  leave_inline();
+  jump_to_exit(block_->exits()[inst.exit()]);
+}
+
+void Emitter::emit_jump_ind(const Inst& inst) {
+  leave_inline();
+  const Reg a = use_int(inst.a, InstPlan::kNever);
+  if (a == kZero) {
+    move_imm(gp64(kX16), static_cast<std::uint64_t>(std::int64_t{inst.imm}));
+  } else if (inst.imm != 0) {
+    add_constant(kX16, a, inst.imm);
+  }
+  const bool moved = a == kZero || inst.imm != 0;
+  if ((inst.aux2() & 1) != 0) {
+    as_.and_(gp64(kX16), gp64(moved ? kX16 : a), Imm(~std::uint64_t{1}));
+  } else if (!moved) {
+    as_.mov(gp64(kX16), gp64(a));
+  }
+  if (!options_.linked) {
+    as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+    return_single(codegen::kSingleJump);
+    return;
+  }
+  static_assert(sizeof(codegen::JumpCacheEntry) == 16 && offsetof(codegen::JumpCacheEntry, code) == 8);
+  static_assert(codegen::JumpCache::kEntries == 4096);
+  const asmjit::Label miss = as_.newLabel();
+  as_.ldr(gp64(kX30), frame_mem(offsetof(VcpuHot, jump_cache)));
+  as_.ubfx(gp64(kX17), gp64(kX16), Imm(1), Imm(12));
+  as_.add(gp64(kX17), gp64(kX30), gp64(kX17), Imm(asmjit::arm::Shift(asmjit::arm::ShiftOp::kLSL, 4)));
+  as_.ldp(gp64(kX30), gp64(kX17), a64::ptr(gp64(kX17)));
+  as_.cmp(gp64(kX30), gp64(kX16));
+  as_.b_ne(miss);
+  as_.br(gp64(kX17));
+  cold(miss, [this] { jump_entry(RuntimeEntry::jump_miss); });
+}
+
+void Emitter::emit_jump_mode(const Inst& inst) {
+  leave_inline();
+  const Reg a = use_int(inst.a, InstPlan::kNever);
+  const Reg b = use_int(inst.b, InstPlan::kNever);
+  static_assert(ASHLAR_COLD_OFFSET(mode) == ASHLAR_COLD_OFFSET(pc) + 8);
+  as_.stp(gp64(a), gp64(b), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+  if (options_.linked) {
+    jump_entry(RuntimeEntry::jump_mode);
+  } else {
+    return_single(codegen::kSingleJump);
+  }
+}
+
+void Emitter::emit_stop(const Inst& inst) {
+  leave_inline();
+  const auto reason = static_cast<ir::StopReason>(inst.aux());
+  // These two stop in front of their guest instruction, which therefore has not been executed.
+  if (options_.count_fuel &&
+      (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
+    add_fuel(1);
+  const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::stop);
+  sites_[site].site.stop_reason = reason;
+  sites_[site].site.detail = inst.imm;
+  emit_stub(sites_[site]);
+}
+
+// --- helpers, fences
+// --------------------------------------------------------------------------------------------------------------
+
+void Emitter::emit_call_helper(const Inst& inst) {
+  canonicalise_pending(true);
+  const Value args[3] = {inst.a, inst.b, inst.c()};
+  const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
+  Reg regs[3];
+  for (int i = 0; i < 3; ++i) regs[i] = args[i].is_none() ? kZero : use_int(args[i], next[i]);
+  static_assert(ASHLAR_COLD_OFFSET(args) % 8 == 0);
+  as_.stp(gp64(regs[0]), gp64(regs[1]), frame_mem(ASHLAR_COLD_OFFSET(args)));
+  as_.str(gp64(regs[2]), frame_mem(ASHLAR_COLD_OFFSET(args) + 16));
+  // The helper sees and may change the whole state, and destroys registers.
+  cache_.write_back_all(true);
+  cache_.end_instruction();
+  cache_.forget_all();
+  forget_host_bases();
+  const ir::Boundary* boundary = block_->boundary_of(index_);
+  move_imm(gp64(kX16), boundary != nullptr ? boundary->pc.value : block_->key().addr.value);
+  as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+  move_imm(gp32(kX16), static_cast<std::uint32_t>(inst.imm));
+  call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
+  cache_.forget_knowledge();
+  if (!inst.dst.is_none()) as_.mov(gp64(define_int(inst)), gp64(kX16));
+  helper_ran_ = true;
+}
+
+void Emitter::helper_exit_check(GuestAddr resume) {
+  helper_ran_ = false;
+  const asmjit::Label label = as_.newLabel();
+  static_assert(kAttendExit == 8);
+  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
+  as_.tst(gp32(kX16), Imm(kAttendExit));
+  as_.b_ne(label);
+  ExitState state = exit_state(boundary_number_);
+  const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, ExitKind::attention);
+  cold(label, [this, state = std::move(state), site] {
+    restore_for_exit(state);
+    emit_stub(sites_[site]);
+  });
+}
+
+void Emitter::emit_fence(const Inst& inst) {
+  constexpr unsigned kWrites = 1 | 4, kReads = 2 | 8;
+  const unsigned before = inst.aux() >> 4, after = inst.aux() & 15;
+  if (before == 0 || after == 0) return;
+  if ((before & kWrites) == 0) {
+    as_.dmb(Imm(a64::Predicate::DB::kISHLD));
+  } else if ((before & kReads) == 0 && (after & kReads) == 0) {
+    as_.dmb(Imm(a64::Predicate::DB::kISHST));
+  } else {
+    as_.dmb(Imm(a64::Predicate::DB::kISH));
+  }
+}
+
+}  // namespace ashlar::host_a64
