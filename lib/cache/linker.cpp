@@ -68,7 +68,7 @@ bool Linker::retarget(const TranslationExit& exit, const std::byte* target) noex
   const std::byte* const site = exit.from->code_ + exit.site.patch_offset;
   // The whole word: that is what the patcher stores.
   const std::byte* const word = site - (reinterpret_cast<std::uintptr_t>(site) & 7);
-  CodeWrite write(memory_, word, 8);
+  CodeWrite write(memory_, word, patcher_.extent());
   return write.ok() && patcher_.retarget(write.writable(site), site, target);
 }
 

@@ -14,6 +14,8 @@ class Patcher {
   /// changed, when out of range.
   virtual bool retarget(std::byte* site_rw, const std::byte* site,
                         const std::byte* target) const noexcept = 0;
+  /// Bytes that `retarget` may write to, counted from the site's address rounded down to a multiple of 8.
+  virtual std::size_t extent() const noexcept { return 8; }
 };
 
 }  // namespace ashlar::codegen

@@ -97,7 +97,7 @@ Jit::Jit(const Parts& parts)
       changes_(parts.changes),
       epochs_(parts.epochs),
       stats_(parts.stats),
-      backend_(make_host_backend()) {
+      backend_(make_host_backend(parts.config.code_limit)) {
   if (const Result<void> ready = set_up(); !ready) {
     if (config_.logger != nullptr)
       config_.logger->warn("no compiled code, everything is interpreted: {}", ready.error().message);

@@ -124,9 +124,8 @@ void Emitter::load_float(const Inst& inst, std::uint32_t size) {
     as_.ldr(fp64(dst), from);
     return;
   }
-  as_.ldr(fp32(kV30), from);
-  box(dst, kV30);
-  cache_.set_knowledge(dst, FloatKnowledge::boxed32);
+  as_.ldr(fp32(dst), from);
+  cache_.set_knowledge(dst, FloatKnowledge::low32);
 }
 void Emitter::emit_fld32(const Inst& inst) { load_float(inst, 4); }
 void Emitter::emit_fld64(const Inst& inst) { load_float(inst, 8); }
@@ -136,7 +135,7 @@ void Emitter::store_float(const Inst& inst, std::uint32_t size) {
   Reg data;
   if (!inst.b.is_zero()) {
     data = cache_.use(inst.b, true, plan().next_b);
-    make_canonical(data);
+    if (size == 8) make_canonical(data);
   }
   const FaultPoint point = fault_point();
   const a64::Mem to = mem(address(inst, inst.imm, size, point));

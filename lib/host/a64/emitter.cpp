@@ -351,7 +351,7 @@ Emitter::FaultPoint Emitter::fault_point() {
   while (pending != 0) {
     const Reg r{static_cast<std::uint8_t>(std::countr_zero(pending))};
     pending &= pending - 1;
-    (cache_.knowledge(r) == FloatKnowledge::result64 ? point.pending64 : point.pending32) |= 1u << r.number();
+    point.pending_box |= 1u << r.number();
   }
   return point;
 }
@@ -363,8 +363,7 @@ codegen::FaultSite Emitter::fault_site(const FaultPoint& point, std::uint32_t of
   site.inst = static_cast<std::uint32_t>(index_);
   site.write_back_begin = point.write_back_begin;
   site.write_back_count = point.write_back_count;
-  site.pending_nan64 = point.pending64;
-  site.pending_nan32 = point.pending32;
+  site.pending_box32 = point.pending_box;
   // Who goes on at the first instruction enters the block anew.
   const std::uint32_t done = index_ == 0 ? 0 : plan_->guest_inst_of(index_);
   site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
@@ -376,8 +375,10 @@ void Emitter::access_fault_here(const FaultPoint& point) {
   out_->access_faults.push_back(fault_site(point, here()));
 }
 
-// --- canonical NaNs
+// --- boxing
 // ---------------------------------------------------------------------------------------------------------------
+// The host's arithmetic makes no NaN but the canonical one (trampoline.cpp), so that what is pending is boxing
+// alone.
 
 std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   std::vector<PendingNan> list;
@@ -390,11 +391,35 @@ std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   return list;
 }
 
+void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
+  if (knowledge == FloatKnowledge::low32) box(r, r);
+}
+
 void Emitter::canonicalise_pending(bool temporaries) {
   for (const PendingNan& p : pending_list(temporaries)) {
     canonicalise(p.reg, p.knowledge);
-    cache_.set_knowledge(
-        p.reg, p.knowledge == FloatKnowledge::result32 ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+    cache_.set_knowledge(p.reg, FloatKnowledge::boxed32);
+  }
+}
+
+// --- listings
+// ---------------------------------------------------------------------------------------------------------------------
+
+asmjit::Error Listing::_log(const char* data, std::size_t size) noexcept {
+  text.append(data, size);
+  return asmjit::kErrorOk;
+}
+
+void Listing::drop_last_instruction() {
+  // The last line that is no comment.
+  std::size_t end = text.size();
+  while (end != 0) {
+    const std::size_t begin = end == 1 ? 0 : text.rfind('\n', end - 2) + 1;
+    if (text[text.find_first_not_of(' ', begin)] != ';') {
+      text.erase(begin, end - begin);
+      return;
+    }
+    end = begin;
   }
 }
 

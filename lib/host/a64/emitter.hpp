@@ -174,7 +174,7 @@ class Emitter {
   struct FaultPoint {
     std::uint32_t write_back_begin = 0;
     std::uint16_t write_back_count = 0;
-    std::uint32_t pending64 = 0, pending32 = 0;
+    std::uint32_t pending_box = 0;
   };
   FaultPoint fault_point();
   codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;
@@ -185,7 +185,7 @@ class Emitter {
   void check_at(const asmjit::Label& label, const FaultPoint& point) {
     checks_.push_back({label, point, static_cast<std::uint32_t>(index_)});
   }
-  /// Makes sure that float registers whose NaN can be observed at an exit here hold canonical ones.
+  /// Makes sure that float registers that can be observed at an exit here hold boxed values.
   void canonicalise_pending(bool temporaries = false);
   std::vector<PendingNan> pending_list(bool temporaries = false) const;
 
