@@ -82,7 +82,7 @@ with tempfile.TemporaryDirectory() as directory:
     mistake(['dump', argc, '--at', 'nothing_of_that_name'], 'has no symbol')
     mistake(['dump', argc, '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['dump', argc, '--host', 'z80'], '--host')
-    mistake(['dump', argc, '--host', 'a64'], 'no AArch64 emitter')
+    mistake(['dump', argc, '--host', 'a64', '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['dump', argc, '--host', 'x64', '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['run', '--engine', 'interp', '--perf-map', argc], '--engine jit')
     mistake(['run', '--engine', 'jit', '--jitdump=/nonexistent', argc], "can't create '/nonexistent/jit-")

@@ -2,7 +2,6 @@
 #include "support/native_machine.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <stdexcept>
@@ -20,13 +19,20 @@ namespace {
 constexpr std::size_t kSpace = std::size_t{1} << 20;
 NativeMachine* current = nullptr;
 
+std::unique_ptr<codegen::Backend> backend_of_this_machine(const codegen::HostFeatures& features) {
+#if defined(__aarch64__)
+  return codegen::make_a64_backend(features);
+#else
+  return codegen::make_x64_backend(features);
+#endif
+}
+
 }  // namespace
 
 struct NativeMachine::Hook {
   static bool handle(siginfo_t* info, void* context) noexcept {
     const std::byte* const pc = codegen::context_pc(context);
-    if (current == nullptr || pc < current->executable_ + current->runtime_end_ ||
-        pc >= current->executable_ + kSpace)
+    if (current == nullptr || pc < current->space_ + current->runtime_end_ || pc >= current->space_ + kSpace)
       return false;
     VcpuCold& cold = codegen::context_frame(context)->cold();
     codegen::context_dump(context, current->dump_);
@@ -39,7 +45,7 @@ struct NativeMachine::Hook {
 };
 
 bool NativeMachine::available() {
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
   return true;
 #else
   return false;
@@ -48,16 +54,16 @@ bool NativeMachine::available() {
 
 NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> helpers,
                              const codegen::HostFeatures& features)
-    : backend_(codegen::make_x64_backend(features)),
+    : backend_(backend_of_this_machine(features)),
       compiler_(backend_->make_compiler(layout)),
       residents_(backend_->residents(layout)),
       helpers_(helpers),
       jump_cache_(std::make_unique<codegen::JumpCache>()) {
-  const int fd = memfd_create("ashlar-test", MFD_CLOEXEC);
-  if (fd < 0 || ftruncate(fd, kSpace) != 0) throw std::runtime_error("no memfd");
-  writable_ = static_cast<std::byte*>(mmap(nullptr, kSpace, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-  executable_ = static_cast<std::byte*>(mmap(nullptr, kSpace, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0));
-  close(fd);
+  // One mapping for both: qemu 7.2 goes on executing old code that was replaced through an alias.
+  void* const space =
+      mmap(nullptr, kSpace, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (space == MAP_FAILED) throw std::runtime_error("no memory that is writable and executable");
+  space_ = static_cast<std::byte*>(space);
   auto runtime = backend_->emit_runtime(layout);
   if (!runtime) throw std::runtime_error(runtime.error().message);
   runtime_ = std::move(runtime.value());
@@ -71,8 +77,7 @@ NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> 
 
 NativeMachine::~NativeMachine() {
   if (current == this) current = nullptr;
-  munmap(writable_, kSpace);
-  munmap(executable_, kSpace);
+  munmap(space_, kSpace);
 }
 
 std::uint64_t NativeMachine::place(const std::vector<std::byte>& code) {
@@ -80,9 +85,9 @@ std::uint64_t NativeMachine::place(const std::vector<std::byte>& code) {
   if (used_ + code.size() + 64 > kSpace) used_ = runtime_end_;
   used_ = (used_ + 63) & ~std::uint64_t{63};
   const std::uint64_t offset = used_;
-  std::memcpy(writable_ + offset, code.data(), code.size());
-  __builtin___clear_cache(reinterpret_cast<char*>(executable_ + offset),
-                          reinterpret_cast<char*>(executable_ + offset + code.size()));
+  std::memcpy(space_ + offset, code.data(), code.size());
+  __builtin___clear_cache(reinterpret_cast<char*>(space_ + offset),
+                          reinterpret_cast<char*>(space_ + offset + code.size()));
   used_ += code.size();
   return offset;
 }

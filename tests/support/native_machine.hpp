@@ -50,7 +50,7 @@ class NativeMachine {
  private:
   struct Hook;
   std::uint64_t place(const std::vector<std::byte>& code);
-  const void* at(std::uint64_t offset) const { return executable_ + offset; }
+  const void* at(std::uint64_t offset) const { return space_ + offset; }
 
   std::unique_ptr<codegen::Backend> backend_;
   std::unique_ptr<codegen::Compiler> compiler_;
@@ -60,8 +60,7 @@ class NativeMachine {
   codegen::Emitted emitted_;
   codegen::RegisterDump dump_{};
   std::unique_ptr<codegen::JumpCache> jump_cache_;
-  std::byte* writable_ = nullptr;
-  std::byte* executable_ = nullptr;
+  std::byte* space_ = nullptr;
   std::uint64_t used_ = 0, runtime_end_ = 0, block_at_ = 0;
   bool linked_ = true;
   bool optimise_ = false;

@@ -161,17 +161,19 @@ void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool pr
       as_.fcmp(fp(b, from_single), Imm(0.0));
       as_.b_eq(back);
     }
+    const asmjit::Label leave = as_.newLabel();  // near, because TBZ does not reach far
     as_.mrs(gp64(kX16), kFpsr);
-    as_.tbz(gp32(kX16), Imm(kUnderflowBit), back);
+    as_.tbz(gp32(kX16), Imm(kUnderflowBit), leave);
     as_.ldr(gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(float_flags)));
     static_assert(underflow == 2);
-    as_.tbnz(gp32(kX17), Imm(1), back);
+    as_.tbnz(gp32(kX17), Imm(1), leave);
     as_.and_(gp64(kX16), gp64(kX16), Imm(~(std::uint64_t{1} << kUnderflowBit)));
     as_.msr(kFpsr, gp64(kX16));
     store_float_arg(0, a, from_single);
     if (!b.is_none()) store_float_arg(1, b, from_single);
     if (!c.is_none()) store_float_arg(2, c, from_single);
     call_float_slow(inst);  // its result is the one that is there; its flags go to the frame
+    bind(leave);
     as_.b(back);
   });
 }
