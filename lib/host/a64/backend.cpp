@@ -1,5 +1,6 @@
 // The AArch64 back end: compiler, runtime, patcher behind codegen's interface.
 #include <cstring>
+#include <string>
 
 #include <asmjit/arm/a64assembler.h>
 
@@ -15,19 +16,21 @@ namespace ashlar::host_a64 {
 
 namespace {
 
-Error assembler_error(asmjit::Error error) {
-  return Error{ErrorCode::not_supported, std::string("the AArch64 assembler refused an instruction: ") +
-                                             asmjit::DebugUtils::errorAsString(error)};
-}
-
 /// Remembers the first error; emission goes on and the result is thrown away.
 class FirstError final : public asmjit::ErrorHandler {
  public:
-  void handleError(asmjit::Error error, const char*, asmjit::BaseEmitter*) override {
-    if (first == asmjit::kErrorOk) first = error;
+  void handleError(asmjit::Error error, const char* message, asmjit::BaseEmitter*) override {
+    if (first != asmjit::kErrorOk) return;
+    first = error;
+    text = message;
   }
   asmjit::Error first = asmjit::kErrorOk;
+  std::string text;
 };
+
+Error assembler_error(const FirstError& errors) {
+  return Error{ErrorCode::not_supported, "the AArch64 assembler refused an instruction: " + errors.text};
+}
 
 std::vector<std::byte> code_of(asmjit::CodeHolder& holder) {
   const asmjit::CodeBuffer& buffer = holder.textSection()->buffer();
@@ -58,7 +61,7 @@ class A64Compiler final : public codegen::Compiler {
                                   : std::span<const codegen::Resident>(),
                    out);
     codegen::lower(block, emitter_);
-    if (errors_.first != asmjit::kErrorOk) return assembler_error(errors_.first);
+    if (errors_.first != asmjit::kErrorOk) return assembler_error(errors_);
     const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
     out.code.resize(buffer.size());
     std::memcpy(out.code.data(), buffer.data(), buffer.size());
@@ -139,7 +142,7 @@ class A64Backend final : public codegen::Backend {
     codegen::RuntimeCode out;
     const std::vector<codegen::Resident> all = residents(layout);
     write_runtime(as, all, out);
-    if (errors.first != asmjit::kErrorOk) return assembler_error(errors.first);
+    if (errors.first != asmjit::kErrorOk) return assembler_error(errors);
     out.code = code_of(holder);
     return out;
   }

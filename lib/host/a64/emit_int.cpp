@@ -302,7 +302,8 @@ void Emitter::emit_addshl_u32(const Inst& inst) {
   if (b == kZero) {
     as_.ubfiz(gp64(dst), gp64(a), Imm(count), Imm(32));
   } else if (count <= 4 && a != kZero) {
-    as_.add(gp64(dst), gp64(b), gp32(a), arm::Shift(arm::ShiftOp::kUXTW, count));
+    // The assembler wants the extended register named in full.
+    as_.add(gp64(dst), gp64(b), gp64(a), arm::Shift(arm::ShiftOp::kUXTW, count));
   } else {
     as_.ubfiz(gp64(kX16), gp64(a), Imm(count), Imm(32));
     as_.add(gp64(dst), gp64(b), gp64(kX16));
@@ -335,13 +336,19 @@ void Emitter::multiply(const Inst& inst, Extend extend) {
     finish32(dst, extend);
     return;
   }
-  last_ = Last{.kind = Last::Kind::product, .end = here(), .word = inst.dst.word, .a = a, .b = b, .wide = wide};
+  last_ =
+      Last{.kind = Last::Kind::product, .end = here(), .word = inst.dst.word, .a = a, .b = b, .wide = wide};
 }
 void Emitter::emit_mul64(const Inst& inst) { multiply(inst, Extend::none); }
 void Emitter::emit_mul32(const Inst& inst) { multiply(inst, Extend::zero32); }
 void Emitter::emit_mul32s(const Inst& inst) { multiply(inst, Extend::sign32); }
-void Emitter::emit_mulh_s64(const Inst& inst) { binary(inst, I::kIdSmulh, Extend::none); }
-void Emitter::emit_mulh_u64(const Inst& inst) { binary(inst, I::kIdUmulh, Extend::none); }
+void Emitter::multiply_high(const Inst& inst, InstId id) {
+  const Reg a = use_a(inst);
+  const Reg b = use_b(inst);
+  as_.emit(id, gp64(define_int(inst)), gp64(a), gp64(b));
+}
+void Emitter::emit_mulh_s64(const Inst& inst) { multiply_high(inst, I::kIdSmulh); }
+void Emitter::emit_mulh_u64(const Inst& inst) { multiply_high(inst, I::kIdUmulh); }
 
 void Emitter::emit_mulh_su64(const Inst& inst) {
   // high(signed a * unsigned b) = high(unsigned a * unsigned b) - (a < 0 ? b : 0)

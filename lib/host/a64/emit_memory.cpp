@@ -178,6 +178,22 @@ void Emitter::fence_behind(const Inst& inst) {
   if ((inst.aux() & ir::kAcquire) != 0) as_.dmb(Imm(a64::Predicate::DB::kISH));
 }
 
+void Emitter::store_exclusive(bool release, Reg value, bool wide, Reg host) {
+  if (!release || !wide) {
+    as_.emit(release ? I::kIdStlxr : I::kIdStxr, gp32(kX30), gp(value, wide), a64::ptr(gp64(host)));
+    return;
+  }
+  // asmjit 1.9 refuses stlxr of 64 bits.
+  if (listing_ != nullptr) {
+    const std::string name = value == kZero ? "xzr" : "x" + std::to_string(value.number());
+    listing_->text += "stlxr w30, " + name + ", [x" + std::to_string(host.number()) + "]\n";
+    listing_->silent = true;
+  }
+  const std::uint32_t word = 0xc800'fc00u | kX30.number() << 16 | host.number() << 5 | value.number();
+  as_.embed(&word, sizeof word);
+  if (listing_ != nullptr) listing_->silent = false;
+}
+
 void Emitter::fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse, bool complement,
                     const std::function<Reg(Reg old, Reg operand)>& op) {
   const bool wide = size == 8;
@@ -201,7 +217,7 @@ void Emitter::fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse,
     as_.emit((order & ir::kAcquire) != 0 ? I::kIdLdaxr : I::kIdLdxr, gp(kX16, wide), at);
     const Reg fresh = op(kX16, data);
     access_fault_here(point);
-    as_.emit((order & ir::kRelease) != 0 ? I::kIdStlxr : I::kIdStxr, gp32(kX30), gp(fresh, wide), at);
+    store_exclusive((order & ir::kRelease) != 0, fresh, wide, host);
     as_.cbnz(gp32(kX30), retry);
   }
   fence_behind(inst);
@@ -223,19 +239,22 @@ void Emitter::fetch_min_max(const Inst& inst, std::uint32_t size, const FetchFor
   });
 }
 
-#define ASHLAR_FORMS(name) {{I::kId##name, I::kId##name##l, I::kId##name##a, I::kId##name##al}}
-#define ASHLAR_FETCH(op, name, complement, instruction)                                       \
-  void Emitter::emit_##op##32(const Inst & inst) {                                            \
-    fetch(inst, 4, ASHLAR_FORMS(name), complement, [this](Reg old, Reg operand) {             \
-      as_.instruction(gp32(kX17), gp32(old), gp32(operand));                                  \
-      return kX17;                                                                            \
-    });                                                                                       \
-  }                                                                                           \
-  void Emitter::emit_##op##64(const Inst & inst) {                                            \
-    fetch(inst, 8, ASHLAR_FORMS(name), complement, [this](Reg old, Reg operand) {             \
-      as_.instruction(gp64(kX17), gp64(old), gp64(operand));                                  \
-      return kX17;                                                                            \
-    });                                                                                       \
+#define ASHLAR_FORMS(name)                                               \
+  {                                                                      \
+    { I::kId##name, I::kId##name##l, I::kId##name##a, I::kId##name##al } \
+  }
+#define ASHLAR_FETCH(op, name, complement, instruction)                           \
+  void Emitter::emit_##op##32(const Inst& inst) {                                 \
+    fetch(inst, 4, ASHLAR_FORMS(name), complement, [this](Reg old, Reg operand) { \
+      as_.instruction(gp32(kX17), gp32(old), gp32(operand));                      \
+      return kX17;                                                                \
+    });                                                                           \
+  }                                                                               \
+  void Emitter::emit_##op##64(const Inst& inst) {                                 \
+    fetch(inst, 8, ASHLAR_FORMS(name), complement, [this](Reg old, Reg operand) { \
+      as_.instruction(gp64(kX17), gp64(old), gp64(operand));                      \
+      return kX17;                                                                \
+    });                                                                           \
   }
 ASHLAR_FETCH(fetch_add, Ldadd, false, add)
 ASHLAR_FETCH(fetch_and, Ldclr, true, and_)
@@ -243,9 +262,13 @@ ASHLAR_FETCH(fetch_or, Ldset, false, orr)
 ASHLAR_FETCH(fetch_xor, Ldeor, false, eor)
 #undef ASHLAR_FETCH
 
-#define ASHLAR_MIN_MAX(op, name, keep)                                                                        \
-  void Emitter::emit_##op##32(const Inst & inst) { fetch_min_max(inst, 4, ASHLAR_FORMS(name), a64::CondCode::keep); } \
-  void Emitter::emit_##op##64(const Inst & inst) { fetch_min_max(inst, 8, ASHLAR_FORMS(name), a64::CondCode::keep); }
+#define ASHLAR_MIN_MAX(op, name, keep)                               \
+  void Emitter::emit_##op##32(const Inst& inst) {                    \
+    fetch_min_max(inst, 4, ASHLAR_FORMS(name), a64::CondCode::keep); \
+  }                                                                  \
+  void Emitter::emit_##op##64(const Inst& inst) {                    \
+    fetch_min_max(inst, 8, ASHLAR_FORMS(name), a64::CondCode::keep); \
+  }
 ASHLAR_MIN_MAX(fetch_min_s, Ldsmin, kLT)
 ASHLAR_MIN_MAX(fetch_max_s, Ldsmax, kGT)
 ASHLAR_MIN_MAX(fetch_min_u, Ldumin, kLO)
@@ -282,7 +305,7 @@ void Emitter::compare_exchange(const Inst& inst, std::uint32_t size) {
     as_.cmp(gp(kX16, wide), gp(expected, wide));
     as_.csel(gp(kX17, wide), gp(fresh, wide), gp(kX16, wide), Imm(a64::CondCode::kEQ));
     access_fault_here(point);
-    as_.emit((order & ir::kRelease) != 0 ? I::kIdStlxr : I::kIdStxr, gp32(kX30), gp(kX17, wide), at);
+    store_exclusive((order & ir::kRelease) != 0, kX17, wide, host);
     as_.cbnz(gp32(kX30), retry);
   }
   fence_behind(inst);
@@ -385,7 +408,7 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
     as_.cmp(gp(kX16, wide), gp(kX17, wide));
     as_.b_ne(decided);
     access_fault_here(point);
-    as_.stlxr(gp32(kX30), gp(data, wide), at);
+    store_exclusive(true, data, wide, host);
     as_.cbnz(gp32(kX30), retry);
   }
   // Unlock: with the next even version if it stored, else with the old one. The flags are the comparison's.

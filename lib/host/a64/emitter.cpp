@@ -168,7 +168,8 @@ void Emitter::move_imm(const a64::Gp& to, std::uint64_t value) {
 void Emitter::add_constant(Reg to, Reg from, std::int64_t value, bool wide) {
   if (value == 0 && to == from && wide) return;
   const InstId id = value < 0 ? a64::Inst::kIdSub : a64::Inst::kIdAdd;
-  const std::uint64_t magnitude = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  const std::uint64_t magnitude =
+      value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   if (magnitude < 4096) {
     as_.emit(id, gp(to, wide), gp(from, wide), Imm(magnitude));
   } else if (magnitude < (1u << 24)) {
@@ -182,7 +183,8 @@ void Emitter::add_constant(Reg to, Reg from, std::int64_t value, bool wide) {
 }
 
 void Emitter::compare_constant(Reg from, std::int64_t value) {
-  const std::uint64_t magnitude = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  const std::uint64_t magnitude =
+      value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   const InstId id = value < 0 ? a64::Inst::kIdCmn : a64::Inst::kIdCmp;
   if (magnitude < 4096) {
     as_.emit(id, gp64(from), Imm(magnitude));
@@ -377,8 +379,8 @@ void Emitter::access_fault_here(const FaultPoint& point) {
 
 // --- boxing
 // ---------------------------------------------------------------------------------------------------------------
-// The host's arithmetic makes no NaN but the canonical one (trampoline.cpp), so that what is pending is boxing
-// alone.
+// The host's arithmetic makes no NaN but the canonical one (trampoline.cpp), so that what is pending is
+// boxing alone.
 
 std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   std::vector<PendingNan> list;
@@ -406,7 +408,7 @@ void Emitter::canonicalise_pending(bool temporaries) {
 // ---------------------------------------------------------------------------------------------------------------------
 
 asmjit::Error Listing::_log(const char* data, std::size_t size) noexcept {
-  text.append(data, size);
+  if (!silent) text.append(data, size);
   return asmjit::kErrorOk;
 }
 

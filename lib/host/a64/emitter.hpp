@@ -32,6 +32,7 @@ enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
 class Listing final : public asmjit::Logger {
  public:
   std::string text;
+  bool silent = false;
   void drop_last_instruction();
 
  protected:
@@ -102,6 +103,7 @@ class Emitter {
 
   // Integer families (emit_int.cpp).
   enum class Extend : std::uint8_t { none, zero32, sign32 };
+  /// For instructions whose second operand can be shifted.
   void binary(const Inst& inst, InstId id, Extend extend);
   void add(const Inst& inst, Extend extend);
   void add_imm(const Inst& inst, Extend extend);
@@ -111,6 +113,7 @@ class Emitter {
   void shift_imm(const Inst& inst, asmjit::arm::ShiftOp op, Extend extend);
   void rotate_imm(const Inst& inst, Extend extend);
   void multiply(const Inst& inst, Extend extend);
+  void multiply_high(const Inst& inst, InstId id);
   void divide(const Inst& inst, bool is_signed, bool remainder, bool wide);
   void min_max(const Inst& inst, a64::CondCode keep);
   void bit_field(const Inst& inst, unsigned low, unsigned width, bool is_signed);
@@ -216,6 +219,8 @@ class Emitter {
   void fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse, bool complement,
              const std::function<Reg(Reg old, Reg operand)>& op);
   void fetch_min_max(const Inst& inst, std::uint32_t size, const FetchForms& lse, a64::CondCode keep);
+  /// stxr or stlxr: w30 is 0 if `value` was stored at `host`.
+  void store_exclusive(bool release, Reg value, bool wide, Reg host);
   void load_reserved(const Inst& inst, std::uint32_t size);
   void store_conditional(const Inst& inst, std::uint32_t size);
   void compare_exchange(const Inst& inst, std::uint32_t size);

@@ -76,8 +76,8 @@ inline const a64::GpX kMemLimit = a64::x(25);
 /// Hold host addresses of guest bases.
 inline constexpr std::array<Reg, 2> kHostBases = {Reg::integer(29), Reg::integer(26)};
 
-/// Where enter_single keeps, above the stack pointer, the flag that the float unit is the guest's, and the way
-/// back.
+/// Where enter_single keeps, above the stack pointer, the flag that the float unit is the guest's, and the
+/// way back.
 inline constexpr std::int32_t kSingleFloatOffset = 0, kSingleReturnOffset = 8;
 
 /// Displacement of the frame's byte `offset` (as ASHLAR_COLD_OFFSET and offsetof give it) from the state
