@@ -59,11 +59,13 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
 
   static_assert(alignof(Translation) == 8 && alignof(TranslationExit) == 8 && alignof(Node) == 8 &&
                 alignof(GuestRange) == 8 && alignof(GuestAddr) == 8 && alignof(codegen::CodeMapEntry) == 8 &&
-                alignof(codegen::FaultSite) == 4 && alignof(codegen::WriteBack) <= 4);
+                alignof(codegen::FaultSite) == 4 && alignof(codegen::WriteBack) <= 4 &&
+                alignof(codegen::Resident) <= alignof(codegen::WriteBack));
   const std::size_t bytes = sizeof(Translation) + emitted.exits.size() * sizeof(TranslationExit) +
                             nodes * sizeof(Node) + ranges.size_bytes() + all(emitted.guest_pcs).size_bytes() +
                             all(emitted.code_map).size_bytes() + all(emitted.access_faults).size_bytes() +
-                            all(emitted.check_faults).size_bytes() + all(emitted.write_backs).size_bytes();
+                            all(emitted.check_faults).size_bytes() + all(emitted.write_backs).size_bytes() +
+                            all(emitted.residents).size_bytes();
   auto* const at = static_cast<std::byte*>(::operator new(bytes));
   auto* const made = new (at) Translation;
   Layout layout(at + sizeof(Translation));
@@ -79,6 +81,7 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   made->access_faults_ = layout.copy(all(emitted.access_faults));
   made->check_faults_ = layout.copy(all(emitted.check_faults));
   made->write_backs_ = layout.copy(all(emitted.write_backs));
+  made->residents_ = layout.copy(all(emitted.residents));
 
   made->key_ = emitted.key;
   made->flavour_ = flavour;

@@ -71,6 +71,8 @@ class Translation {
   std::span<const codegen::WriteBack> write_backs(const codegen::FaultSite& site) const noexcept {
     return write_backs_.subspan(site.write_back_begin, site.write_back_count);
   }
+  /// codegen::Emitted::residents.
+  std::span<const codegen::Resident> residents() const noexcept { return residents_; }
   std::span<const codegen::CodeMapEntry> code_map() const noexcept { return code_map_; }
   std::span<const GuestAddr> guest_pcs() const noexcept { return guest_pcs_; }
   /// What it was made from; a block that does not say counts as made from its address.
@@ -112,6 +114,7 @@ class Translation {
   std::span<TranslationExit> exits_;
   std::span<codegen::FaultSite> access_faults_, check_faults_;
   std::span<codegen::WriteBack> write_backs_;
+  std::span<codegen::Resident> residents_;
   std::span<codegen::CodeMapEntry> code_map_;
   std::span<GuestAddr> guest_pcs_;
   std::span<GuestRange> guest_ranges_;

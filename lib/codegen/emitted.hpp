@@ -10,6 +10,8 @@
 #include <ashlar/ir.hpp>
 #include <ashlar/types.hpp>
 
+#include "codegen/reg.hpp"
+
 namespace ashlar::codegen {
 
 /// What the code does at an exit site when it is not linked.
@@ -79,6 +81,8 @@ struct Emitted {
   std::vector<FaultSite> access_faults;  ///< by offset of the faulting host instruction
   std::vector<FaultSite> check_faults;   ///< by return offset of the check's stub
   std::vector<WriteBack> write_backs;
+  /// Which slots live in registers at fault sites, where the block has made a choice of its own; else empty.
+  std::vector<Resident> residents;
   std::vector<CodeMapEntry> code_map;
   std::vector<GuestRange> guest_ranges;
   std::vector<GuestAddr> guest_pcs;  ///< address of each boundary
@@ -92,6 +96,7 @@ struct Emitted {
     access_faults.clear();
     check_faults.clear();
     write_backs.clear();
+    residents.clear();
     code_map.clear();
     guest_ranges.clear();
     guest_pcs.clear();

@@ -19,24 +19,9 @@
 
 #include "codegen/emitted.hpp"
 #include "codegen/plan.hpp"
+#include "codegen/reg.hpp"
 
 namespace ashlar::codegen {
-
-/// A host register: integer registers are 0..31, float registers 32..63, each numbered as the host does.
-struct Reg {
-  std::uint8_t id = kNone;
-
-  static constexpr std::uint8_t kNone = 0xff;
-  static constexpr std::uint8_t kFloatBase = 32;
-  static constexpr Reg integer(unsigned n) { return {static_cast<std::uint8_t>(n)}; }
-  static constexpr Reg real(unsigned n) { return {static_cast<std::uint8_t>(n + kFloatBase)}; }
-  constexpr bool is_none() const { return id == kNone; }
-  constexpr bool is_float() const { return id >= kFloatBase && id != kNone; }
-  /// The host's own number.
-  constexpr unsigned number() const { return id & 31u; }
-  constexpr std::uint64_t mask() const { return std::uint64_t{1} << id; }
-  constexpr bool operator==(const Reg&) const = default;
-};
 
 /// What is known of a float value beyond its bits.
 enum class FloatKnowledge : std::uint8_t {
@@ -45,11 +30,6 @@ enum class FloatKnowledge : std::uint8_t {
   result32,  ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
   result64,  ///< binary64 arithmetic result: a NaN may not be canonical yet
   low32,     ///< the low half is a binary32; the upper half is not all ones yet
-};
-
-struct Resident {
-  ir::Value slot;
-  Reg reg;
 };
 
 template <typename Ops>

@@ -4,12 +4,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <span>
 #include <vector>
 
+#include <ashlar/ir.hpp>
 #include <ashlar/state_layout.hpp>
 
-#include "codegen/register_cache.hpp"
+#include "codegen/reg.hpp"
+#include "ir/operands.hpp"
 
 namespace ashlar::codegen {
 
@@ -30,5 +34,32 @@ inline std::vector<Resident> choose_residents(const StateLayout& layout, std::sp
   }
   return residents;
 }
+
+/// A block that jumps back to its own beginning is a loop, and may choose anew what lives in registers while
+/// it runs: slots that it uses often take the places of residents that it uses little or not at all. It
+/// exchanges them on its way in, and back on every way out. Keeps its buffers from block to block.
+class LoopResidents {
+ public:
+  struct Exchange {
+    Reg reg;
+    ir::Value usual;   ///< lives here outside the loop, in the frame inside
+    ir::Value inside;  ///< lives here inside the loop
+  };
+
+  /// `usual`: what choose_residents gave. False, and nothing to exchange, when the block is no loop or is
+  /// content with that.
+  bool choose(const ir::Block& block, const StateLayout& layout, std::span<const Resident> usual);
+  std::span<const Exchange> exchanges() const { return exchanges_; }
+  /// What lives where inside.
+  std::span<const Resident> residents() const { return residents_; }
+
+ private:
+  void count_uses(const ir::Block& block);
+
+  std::vector<Exchange> exchanges_;
+  std::vector<Resident> residents_;
+  std::vector<ir::Value> used_;
+  std::array<std::uint16_t, ir::WordIndex::kCount> weight_{};  ///< all 0 between blocks
+};
 
 }  // namespace ashlar::codegen

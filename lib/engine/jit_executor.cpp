@@ -231,9 +231,9 @@ class Dispatcher {
     const CodeCache::FaultRef ref = check ? jit_.code().check_fault(at) : jit_.code().access_fault(at);
     ASHLAR_ASSERT(ref.site != nullptr, "emitted code faulted at a place that is not known");
     if (!check) mem::abandon_store_conditional(cold, reinterpret_cast<const void*>(cold.fault_addr));
-    codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(),
-                           ref.in->flavour().linked ? jit_.residents() : std::span<const codegen::Resident>(),
-                           mine_->dump());
+    std::span<const codegen::Resident> residents = ref.in->residents();
+    if (residents.empty() && ref.in->flavour().linked) residents = jit_.residents();
+    codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(), residents, mine_->dump());
     const BlockKey key = ref.in->key();
     session_.float_env().leave(frame_);
     const IrCache::Got got = session_.find(key);

@@ -29,10 +29,11 @@ unsigned block_count(unsigned fallback) {
   return asked != nullptr ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : fallback;
 }
 
-void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
-              const codegen::CompileOptions& options, const codegen::HostFeatures& features, unsigned blocks,
-              bool optimise = false) {
-  if (!NativeMachine::available()) return;
+/// How many runs of loops ended with the fuel or by attention.
+unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
+                  const codegen::CompileOptions& options, const codegen::HostFeatures& features,
+                  unsigned blocks, bool optimise = false) {
+  if (!NativeMachine::available()) return 0;
   NativeMachine machine(test::test_layout(), test::test_helpers(), features);
   machine.set_optimise(optimise);
   auto memory_a = test::make_test_memory();
@@ -44,6 +45,7 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
   Vcpu& interpreted = **a;
   Vcpu& native = **b;
   test::RandomBlocks generator(seed, config);
+  unsigned rounds = 0;
   test::Rng rng(seed ^ 0x5eed);
   for (unsigned i = 0; i < blocks; ++i) {
     const ir::BlockPtr block = generator.next();
@@ -57,9 +59,27 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
         v->set_pc(block->key().addr);
         v->set_mode(block->key().mode);
       }
-      const BlockEnd wanted =
-          NativeMachine::interpret(interpreted, *block, test::test_helpers(), options.count_fuel);
-      const BlockEnd got = machine.run(native, *block, options);
+      // A block that is a loop goes round until its fuel is spent or somebody wants attention.
+      machine.set_attention(!options.count_fuel);
+      const auto ended_at_own_head = [&](const Vcpu& vcpu, interp::Outcome outcome) {
+        return !machine.emitted().residents.empty() && vcpu.key() == block->key() &&
+               (outcome == interp::Outcome::block_done || outcome == interp::Outcome::attention ||
+                outcome == interp::Outcome::fuel);
+      };
+      const auto goes_on = [&](const Vcpu& vcpu, interp::Outcome outcome) {
+        return options.count_fuel && ended_at_own_head(vcpu, outcome) &&
+               vcpu.frame().hot.fuel >= block->guest_inst_count();
+      };
+      BlockEnd got, wanted;
+      do got = machine.run(native, *block, options);
+      while (goes_on(native, got.outcome));
+      do wanted = NativeMachine::interpret(interpreted, *block, test::test_helpers(), options.count_fuel);
+      while (goes_on(interpreted, wanted.outcome));
+      const bool loop = ended_at_own_head(interpreted, wanted.outcome);
+      rounds += loop ? 1 : 0;
+      if (wanted.outcome == interp::Outcome::block_done &&
+          (got.outcome == interp::Outcome::attention || (loop && got.outcome == interp::Outcome::fuel)))
+        got.outcome = interp::Outcome::block_done;
       std::string diff = test::difference(interpreted, native);
       // Emitted code may notice a helper's wish to leave where the interpreter goes on to the block's end,
       // and the other way round.
@@ -80,6 +100,7 @@ void lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
       }
     }
   }
+  return rounds;
 }
 
 const codegen::CompileOptions kLinked{};
@@ -137,6 +158,18 @@ TEST_CASE("optimised blocks") {
   config.idioms = 30;
   lockstep(53, config, fuelled(), codegen::detect_host_features(), block_count(3000), true);
   lockstep(54, config, kLinked, codegen::HostFeatures{}, block_count(3000), true);
+}
+
+TEST_CASE("loops with registers of their own") {
+  test::RandomBlockConfig config;
+  config.loops = 50;
+  config.max_length = 20;
+  config.helpers = false;
+  unsigned rounds = 0;
+  rounds += lockstep(61, config, kLinked, codegen::detect_host_features(), block_count(3000));
+  rounds += lockstep(62, config, fuelled(), codegen::detect_host_features(), block_count(3000));
+  rounds += lockstep(63, config, fuelled(), codegen::detect_host_features(), block_count(3000), true);
+  if (NativeMachine::available()) CHECK(rounds > 0);
 }
 
 TEST_CASE("the base instruction set alone") {

@@ -146,6 +146,7 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
   const std::uint64_t base = reinterpret_cast<std::uintptr_t>(at(block_at_));
   cold.pc = block.key().addr.value;
   cold.mode = block.key().mode;
+  if (attention_) frame.hot.attention.fetch_or(kAttendHalt);
   if (options.linked) {
     using Enter = void (*)(VcpuFrame*, const void*);
     reinterpret_cast<Enter>(reinterpret_cast<std::uintptr_t>(at(runtime_.enter_linked)))(&frame,
@@ -182,6 +183,7 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
       site = &emitted_.exits.at(exit);
     }
   }
+  if (attention_) frame.hot.attention.fetch_and(~std::uint32_t{kAttendHalt});
   cold.float_flags |= float_unit::flags_of(cold.float_status);
   if (faulted) {
     const bool check = static_cast<HostExit>(cold.exit_code) == HostExit::check_fault;
@@ -189,10 +191,9 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
         codegen::find_fault_site(check ? emitted_.check_faults : emitted_.access_faults,
                                  static_cast<std::uint32_t>(cold.exit_info - base));
     if (fault == nullptr) throw std::runtime_error("fault at an unknown site");
-    codegen::restore_frame(frame, *fault, emitted_.write_backs,
-                           options.linked ? std::span<const codegen::Resident>(residents_)
-                                          : std::span<const codegen::Resident>(),
-                           dump_);
+    std::span<const codegen::Resident> residents = emitted_.residents;
+    if (residents.empty() && options.linked) residents = residents_;
+    codegen::restore_frame(frame, *fault, emitted_.write_backs, residents, dump_);
     // The interpreter is the judge of faults, too: it meets the same one.
     end = interpret(vcpu, block, helpers_, options.count_fuel, fault->inst);
     end.used_interpreter = true;

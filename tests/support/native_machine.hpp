@@ -39,6 +39,8 @@ class NativeMachine {
   static BlockEnd interpret(Vcpu& vcpu, const ir::Block& block, std::span<const Helper> helpers,
                             bool count_fuel, std::uint32_t start_inst = 0);
 
+  /// Whether an attention bit is set while emitted code runs.
+  void set_attention(bool on) { attention_ = on; }
   /// From now on blocks go through the optimising passes before they are compiled.
   void set_optimise(bool on) { optimise_ = on; }
   const ir::Block& optimised(const ir::Block& block) { return optimiser_.optimise(block); }
@@ -64,6 +66,7 @@ class NativeMachine {
   std::uint64_t used_ = 0, runtime_end_ = 0, block_at_ = 0;
   bool linked_ = true;
   bool optimise_ = false;
+  bool attention_ = false;
   opt::Optimiser optimiser_;
 };
 

@@ -361,7 +361,10 @@ void RandomBlocks::helper() {
   if (!dst.is_none()) defined(dst, ValueClass::I);
 }
 
-GuestAddr RandomBlocks::target() { return {1 + rng_.below(config_.ids)}; }
+GuestAddr RandomBlocks::target() {
+  if (config_.loops != 0 && rng_.percent(config_.loops)) return BlockKey::from_id(id_).addr;
+  return {1 + rng_.below(config_.ids)};
+}
 
 void RandomBlocks::terminal() {
   if (rng_.percent(config_.stops)) {

@@ -32,6 +32,8 @@ struct RandomBlockConfig {
   /// Percentage of guest instructions that are sequences which the optimiser knows, with registers that
   /// alias.
   unsigned idioms = 0;
+  /// Percentage of exits that go to the block itself.
+  unsigned loops = 0;
   /// Also blocks whose host rounding mode is not nearest-even (their front end must know).
   bool host_roundings = false;
 };

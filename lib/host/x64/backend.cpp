@@ -53,10 +53,11 @@ class X64Compiler final : public codegen::Compiler {
     rewind();
     out.clear();
     plan_.analyse(block, layout_, mem::kDisplacementSlack);
-    emitter_.start(block, plan_, options,
-                   options.linked ? std::span<const codegen::Resident>(residents_)
-                                  : std::span<const codegen::Resident>(),
-                   out);
+    const codegen::LoopResidents* const loop =
+        options.linked && loop_.choose(block, layout_, residents_) ? &loop_ : nullptr;
+    std::span<const codegen::Resident> residents;
+    if (options.linked) residents = loop != nullptr ? loop->residents() : residents_;
+    emitter_.start(block, plan_, options, residents, loop, out);
     codegen::lower(block, emitter_);
     if (errors_.first != asmjit::kErrorOk) return assembler_error(errors_.first);
     const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
@@ -77,17 +78,18 @@ class X64Compiler final : public codegen::Compiler {
     const Result<void> done = compile(block, options, emitted);
     holder_.resetLogger();
     if (!done) return done.error();
-    return register_plan(options.linked) + std::string(logger.data(), logger.dataSize());
+    return register_plan(options.linked, emitted) + std::string(logger.data(), logger.dataSize());
   }
 
  private:
   /// The listing's first lines, one for each kind of slot.
-  std::string register_plan(bool linked) const {
+  std::string register_plan(bool linked, const codegen::Emitted& emitted) const {
     if (!linked) return "; no slot lives in a register\n";
     std::string lines;
+    if (!emitted.residents.empty()) lines = "; a loop, with registers of its own:\n";
     for (const SlotClass cls : {SlotClass::integer, SlotClass::real}) {
       std::string line;
-      for (const codegen::Resident& r : residents_) {
+      for (const codegen::Resident& r : emitted.residents.empty() ? residents_ : emitted.residents) {
         if (r.reg.is_float() != (cls == SlotClass::real)) continue;
         asmjit::String name;
         const asmjit::Operand operand =
@@ -114,6 +116,7 @@ class X64Compiler final : public codegen::Compiler {
   const StateLayout& layout_;
   codegen::HostFeatures features_;
   std::vector<codegen::Resident> residents_;
+  codegen::LoopResidents loop_;
   asmjit::CodeHolder holder_;
   FirstError errors_;
   x86::Assembler as_;

@@ -122,13 +122,37 @@ void Emitter::restore_for_exit(const ExitState& state) {
   if (state.fuel_refund != 0) as_.add(frame_mem(offsetof(VcpuHot, fuel)), Imm(state.fuel_refund));
 }
 
+void Emitter::leave_loop() {
+  if (loop_ == nullptr) return;
+  for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
+    store_word(e.inside.word, e.reg);
+    load_word(e.reg, e.usual.word);
+  }
+}
+
+void Emitter::go_round() {
+  as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
+  as_.je(loop_head_);
+  leave_loop();
+  emit_stub(sites_[new_site(ir::Exit{block_->key()}, ExitKind::attention)]);
+}
+
 void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& exit = block_->exits()[inst.exit()];
   const x86::CondCode cc = compare(inst, cond, immediate);
   ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
+  if (is_back_edge(exit)) {
+    const asmjit::Label label = as_.newLabel();
+    as_.j(cc, label);
+    cold(label, [this, state = std::move(state)] {
+      restore_for_exit(state);
+      go_round();
+    });
+    return;
+  }
   const std::size_t site = new_site(exit, ExitKind::direct);
   const bool check = options_.linked && is_backward(exit);
-  if (!state.needed() && !check) {
+  if (!state.needed() && !check && loop_ == nullptr) {
     patchable_branch(site, cc, compare_at_);
     return;
   }
@@ -136,6 +160,7 @@ void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
   as_.j(cc, label);
   cold(label, [this, state = std::move(state), site, check, &exit] {
     restore_for_exit(state);
+    leave_loop();
     if (check) attention_check(exit);
     patchable_jump(site);
     if (options_.linked) emit_stub(sites_[site]);
@@ -180,6 +205,18 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& taken = block_->exits()[inst.exit()];
   const ir::Exit& not_taken = block_->exits()[inst.exit_not()];
   leave_inline();
+  if (is_back_edge(taken) || is_back_edge(not_taken)) {
+    const bool back_if_taken = is_back_edge(taken);
+    const x86::CondCode back = compare(inst, cond, immediate);
+    const asmjit::Label out = as_.newLabel();
+    as_.j(back_if_taken ? x86::negateCond(back) : back, out);
+    go_round();
+    cold(out, [this, &other = back_if_taken ? not_taken : taken] {
+      leave_loop();
+      jump_to_exit(other);
+    });
+    return;
+  }
   const bool check = options_.linked && (is_backward(taken) || is_backward(not_taken));
   asmjit::Label attention;
   if (check) {
@@ -194,13 +231,15 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     std::vector<std::uint8_t> again(as_.bufferData() + compare_from, as_.bufferData() + as_.offset());
     cold(attention, [this, again = std::move(again), cc, &taken, &not_taken] {
       as_.embed(again.data(), again.size());
+      leave_loop();
       const std::size_t site = new_site(taken, ExitKind::attention);
       as_.j(cc, sites_[site].stub);
       emit_stub(sites_[new_site(not_taken, ExitKind::attention)]);
     });
   }
+  leave_loop();
   const std::size_t taken_site = new_site(taken, ExitKind::direct);
-  patchable_branch(taken_site, cc, compare_at_);
+  patchable_branch(taken_site, cc, loop_ == nullptr ? compare_at_ : static_cast<std::uint32_t>(as_.offset()));
   const std::size_t other_site = new_site(not_taken, ExitKind::direct);
   patchable_jump(other_site);
   if (options_.linked) emit_stub(sites_[other_site]);
@@ -242,6 +281,11 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
 
 void Emitter::emit_jump(const Inst& inst) {
   leave_inline();
+  if (is_back_edge(block_->exits()[inst.exit()])) {
+    go_round();
+    return;
+  }
+  leave_loop();
   const bool call = static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.imm >= 0;
   if (!options_.linked || !call) {
     jump_to_exit(block_->exits()[inst.exit()]);
@@ -263,6 +307,7 @@ void Emitter::indirect(const Inst& inst) {
     if (inst.imm != 0) as_.add(x86::rax, Imm(inst.imm));
   }
   if (inst.aux2() & 1) as_.and_(x86::rax, Imm(-2));
+  leave_loop();
   if (!options_.linked) {
     as_.mov(frame_mem(ASHLAR_COLD_OFFSET(pc)), x86::rax);
     as_.mov(x86::eax, Imm(codegen::kSingleJump));
@@ -292,6 +337,7 @@ void Emitter::emit_jump_mode(const Inst& inst) {
   as_.mov(frame_mem(ASHLAR_COLD_OFFSET(pc)), x86::rax);
   load(x86::rax, b);
   as_.mov(frame_mem(ASHLAR_COLD_OFFSET(mode)), x86::rax);
+  leave_loop();
   if (options_.linked) {
     jump_entry(RuntimeEntry::jump_mode);
   } else {
@@ -302,6 +348,7 @@ void Emitter::emit_jump_mode(const Inst& inst) {
 
 void Emitter::emit_stop(const Inst& inst) {
   leave_inline();
+  leave_loop();
   const auto reason = static_cast<ir::StopReason>(inst.aux());
   // These two stop in front of their guest instruction, which therefore has not been executed.
   if (options_.count_fuel &&

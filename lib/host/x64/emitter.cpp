@@ -12,11 +12,13 @@ using codegen::ExitSite;
 using codegen::RuntimeEntry;
 
 void Emitter::start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
-                    std::span<const codegen::Resident> residents, codegen::Emitted& out) {
+                    std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
+                    codegen::Emitted& out) {
   block_ = &block;
   plan_ = &plan;
   options_ = options;
   out_ = &out;
+  loop_ = loop;
   index_ = 0;
   sites_.clear();
   cold_.clear();
@@ -29,6 +31,15 @@ void Emitter::start(const ir::Block& block, const codegen::Plan& plan, const cod
 }
 
 void Emitter::begin_block() {
+  if (loop_ != nullptr) {
+    for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
+      store_word(e.usual.word, e.reg);
+      load_word(e.reg, e.inside.word);
+    }
+    out_->residents.assign(loop_->residents().begin(), loop_->residents().end());
+    loop_head_ = as_.newLabel();
+    as_.bind(loop_head_);
+  }
   if (options_.profile_counter != nullptr) {
     as_.mov(x86::rax, asmjit::Imm(reinterpret_cast<std::uintptr_t>(options_.profile_counter)));
     as_.inc(x86::qword_ptr(x86::rax));
@@ -42,6 +53,7 @@ void Emitter::begin_block() {
     const std::size_t site = new_site(here, ExitKind::fuel);
     cold(label, [this, site, count] {
       as_.add(frame_mem(offsetof(VcpuHot, fuel)), asmjit::Imm(count));
+      leave_loop();
       emit_stub(sites_[site]);
     });
   }

@@ -15,6 +15,7 @@
 #include "codegen/emitted.hpp"
 #include "codegen/plan.hpp"
 #include "codegen/register_cache.hpp"
+#include "codegen/residents.hpp"
 #include "host/x64/regs.hpp"
 
 namespace ashlar::host_x64 {
@@ -32,8 +33,10 @@ class Emitter {
       : as_(as), features_(features), cache_(*this) {}
 
   /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
+  /// `loop`: the choice of a block that is a loop, or null.
   void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
-             std::span<const codegen::Resident> residents, codegen::Emitted& out);
+             std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
+             codegen::Emitted& out);
   bool uses_float_table() const { return float_table_used_; }
 
   // For codegen::lower.
@@ -131,6 +134,12 @@ class Emitter {
   void store_guest_addr(std::int32_t offset, std::uint64_t value);
   bool is_backward(const ir::Exit& exit) const;
   void leave_inline();
+  /// Whether the exit is the back edge of a loop that keeps its own registers.
+  bool is_back_edge(const ir::Exit& exit) const { return loop_ != nullptr && exit.target == block_->key(); }
+  /// Out of the loop: what lives where is as everywhere. Moves alone: flags and rax stay.
+  void leave_loop();
+  /// To the loop's head, unless attention bits are set.
+  void go_round();
   void indirect(const Inst& inst);
   /// A guest call with a known return site (linked code): `transfer` emits the host's call instruction.
   void call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
@@ -219,6 +228,8 @@ class Emitter {
   const codegen::Plan* plan_ = nullptr;
   codegen::CompileOptions options_;
   codegen::Emitted* out_ = nullptr;
+  const codegen::LoopResidents* loop_ = nullptr;
+  asmjit::Label loop_head_;
   std::size_t index_ = 0;
   std::vector<Site> sites_;
   struct Cold {
