@@ -17,12 +17,7 @@ void Emitter::emit_f32_from_f64(const Inst& inst) {
     float_slow(inst);
     return;
   }
-  const Reg a = float_register(inst.a, plan().next_a, Reg{});
-  const Reg dst = define_float(inst);
-  const Reg target = float_target(dst, a);
-  as_.fcvt(fp32(target), fp64(a));
-  judge_underflow(inst, target, true, false, a);
-  finish_target(dst, target, true);
+  judged(inst, I::kIdFcvt_v, true, float_register(inst.a, plan().next_a, Reg{}));
 }
 
 void Emitter::int_to_float(const Inst& inst, bool single, bool wide, bool is_signed) {

@@ -66,19 +66,22 @@ void Emitter::make_canonical(Reg r) {
   cache_.set_knowledge(r, FloatKnowledge::boxed32);
 }
 
-Reg Emitter::float_target(Reg dst, Reg a, Reg b, Reg c) {
-  return dst == a || dst == b || dst == c ? kV29 : dst;
-}
-
-void Emitter::finish_target(Reg dst, Reg target, bool single) {
-  if (target == dst) {
-    float_result(dst, single);
-  } else if (single) {
-    box(dst, target);
-    cache_.set_knowledge(dst, FloatKnowledge::boxed32);
+void Emitter::judged(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg c) {
+  const Reg dst = define_float(inst);
+  if (dst == a || dst == b || dst == c) as_.fmov(fp64(kV29), fp64(dst));
+  const auto kept = [dst](Reg r) { return r == dst ? kV29 : r; };
+  // The narrowing conversion alone has an operand of another width.
+  const bool from_single = single && id != I::kIdFcvt_v;
+  if (b.is_none()) {
+    as_.emit(id, fp(dst, single), fp(a, from_single));
+  } else if (c.is_none()) {
+    as_.emit(id, fp(dst, single), fp(a, single), fp(b, single));
   } else {
-    as_.fmov(fp64(dst), fp64(target));
+    as_.emit(id, fp(dst, single), fp(a, single), fp(b, single), fp(c, single));
   }
+  judge_underflow(inst, dst, single, id != I::kIdFdiv_v && !b.is_none(), from_single, kept(a), kept(b),
+                  kept(c));
+  float_result(dst, single);
 }
 
 // --- the slow path
@@ -138,7 +141,8 @@ void Emitter::float_slow(const Inst& inst) {
 // underflow. What may set it is looked at; if the frame has underflow already, nothing more is to be done;
 // else this very instruction has set the bit, and the reference says whether it is right.
 
-void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool product, Reg a, Reg b, Reg c) {
+void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool product, bool from_single,
+                              Reg a, Reg b, Reg c) {
   const asmjit::Label small = as_.newLabel();
   const asmjit::Label back = as_.newLabel();
   // An exponent field of 0 or 1: anything that rounding may have made of a tiny number.
@@ -151,9 +155,7 @@ void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool pr
   }
   as_.b_eq(small);
   bind(back);
-  cold(small, [this, inst, single, product, a, b, c, back] {
-    // The narrowing conversion's operand is a binary64.
-    const bool from_single = single && inst.op != ir::Opcode::f32_from_f64;
+  cold(small, [this, inst, from_single, product, a, b, c, back] {
     // A zero factor or dividend is the common case, and exact. NaN operands do not come here.
     as_.fcmp(fp(a, from_single), Imm(0.0));
     as_.b_eq(back);
@@ -204,11 +206,7 @@ void Emitter::float_scale(const Inst& inst, InstId id, bool single) {
   }
   const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
   const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
-  const Reg dst = define_float(inst);
-  const Reg target = float_target(dst, a, b);
-  as_.emit(id, fp(target, single), fp(a, single), fp(b, single));
-  judge_underflow(inst, target, single, id == I::kIdFmul_v, a, b);
-  finish_target(dst, target, single);
+  judged(inst, id, single, a, b);
 }
 void Emitter::emit_fmul32(const Inst& inst) { float_scale(inst, I::kIdFmul_v, true); }
 void Emitter::emit_fmul64(const Inst& inst) { float_scale(inst, I::kIdFmul_v, false); }
@@ -236,15 +234,10 @@ void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool
   const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
   const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
   const Reg c = float_operand(inst.c(), plan().next_c, Reg{}, single);
-  const Reg dst = define_float(inst);
-  const Reg target = float_target(dst, a, b, c);
   // The host's names negate otherwise than the guest's: FMSUB is c - a * b, FNMADD -c - a * b, FNMSUB
   // -c + a * b. Infinity times zero plus a quiet NaN is invalid for both.
   static constexpr InstId kForms[2][2] = {{I::kIdFmadd_v, I::kIdFnmsub_v}, {I::kIdFmsub_v, I::kIdFnmadd_v}};
-  as_.emit(kForms[negate_product][negate_addend], fp(target, single), fp(a, single), fp(b, single),
-           fp(c, single));
-  judge_underflow(inst, target, single, true, a, b, c);
-  finish_target(dst, target, single);
+  judged(inst, kForms[negate_product][negate_addend], single, a, b, c);
 }
 void Emitter::emit_fmadd32(const Inst& inst) { float_fma(inst, true, false, false); }
 void Emitter::emit_fmadd64(const Inst& inst) { float_fma(inst, false, false, false); }

@@ -238,14 +238,13 @@ class Emitter {
   Reg float_operand(Value v, std::uint16_t next, Reg spare, bool single);
   /// dst = the binary32 in `from`, boxed.
   void box(Reg dst, Reg from) { as_.zip1(vec(dst).s2(), vec(from).s2(), vec(kOnes).s2()); }
-  /// Where to compute what is judged before the operands are overwritten: dst, or v29 if dst is an operand;
-  /// finish_target moves it to dst and notes what is known of it.
-  static Reg float_target(Reg dst, Reg a, Reg b = {}, Reg c = {});
-  void finish_target(Reg dst, Reg target, bool single);
+  /// An instruction whose underflow is judged. The result is in place at once; an operand that it overwrites
+  /// is kept in v29.
+  void judged(const Inst& inst, InstId id, bool single, Reg a, Reg b = {}, Reg c = {});
   /// Takes FPSR.UFC back if the guest does not call the result tiny. `product`: zero a or b make the result
   /// exact; otherwise zero a does.
-  void judge_underflow(const Inst& inst, Reg result, bool single, bool product, Reg a, Reg b = {},
-                       Reg c = {});
+  void judge_underflow(const Inst& inst, Reg result, bool single, bool product, bool from_single, Reg a,
+                       Reg b, Reg c);
   void float_binary(const Inst& inst, InstId id, bool single);
   void float_scale(const Inst& inst, InstId id, bool single);
   void float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend);
