@@ -408,7 +408,7 @@ void Emitter::canonicalise_pending(bool temporaries) {
 // ---------------------------------------------------------------------------------------------------------------------
 
 asmjit::Error Listing::_log(const char* data, std::size_t size) noexcept {
-  if (!silent) text.append(data, size);
+  if (!silent) text.append(data, size == SIZE_MAX ? std::strlen(data) : size);
   return asmjit::kErrorOk;
 }
 
