@@ -215,9 +215,67 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   cold(label, [this, &taken] { jump_to_exit(taken); });
 }
 
+// The return-address stack is the host's. A guest call pushes where to come back to: the landing, an address
+// in its own block, and the guest's return address. A guest return pops both and goes to the landing if it
+// goes where the call expected, so that nothing depends on calls and returns being paired; the host's call
+// and return instructions are there for the sake of its branch prediction. Every entry into emitted code,
+// every miss and every overflow starts with an empty stack, whose bottom is RuntimeEntry::jump_probe.
+
+Reg Emitter::register_with_constant(std::uint64_t value) const {
+  const auto insts = block_->insts();
+  constexpr std::size_t kFar = 4;
+  for (std::size_t i = index_; i-- > 0 && index_ - i <= kFar;) {
+    const Inst& inst = insts[i];
+    if (inst.op != ir::Opcode::const64 || inst.imm64() != value) continue;
+    for (std::size_t later = i + 1; later < index_; ++later)
+      if (insts[later].dst == inst.dst) return Reg{};
+    return cache_.where(inst.dst);
+  }
+  return Reg{};
+}
+
+void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
+                              const std::function<void()>& transfer) {
+  const asmjit::Label full = as_.newLabel();
+  const asmjit::Label go = as_.newLabel();
+  const asmjit::Label landing = as_.newLabel();
+  const ir::Exit& back = block_->exits()[return_exit];
+  as_.ldr(gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(ras_limit)));
+  as_.cmp(a64::sp, gp64(kX17));
+  as_.b_ls(full);
+  bind(go);
+  as_.adr(gp64(kX30), landing);
+  Reg expected = register_with_constant(back.target.addr.value);
+  if (expected.is_none()) {
+    expected = kX17;
+    move_imm(gp64(kX17), back.target.addr.value);
+  }
+  as_.stp(gp64(kX30), gp64(expected), a64::ptr_pre(a64::sp, -16));
+  transfer();
+  bind(landing);
+  const std::size_t site = new_site(back, ExitKind::direct);
+  patchable_jump(site);
+  emit_stub(sites_[site]);
+  cold(full, [this, go, target_exit] {
+    // An indirect call notices attention bits by the jump cache.
+    if (target_exit != Inst::kNoExit) attention_check(block_->exits()[target_exit]);
+    as_.ldr(gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(host_sp)));
+    as_.mov(a64::sp, gp64(kX17));
+    as_.b(go);
+  });
+}
+
 void Emitter::emit_jump(const Inst& inst) {
   leave_inline();
-  jump_to_exit(block_->exits()[inst.exit()]);
+  const bool call = static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.imm >= 0;
+  if (!options_.linked || !call) {
+    jump_to_exit(block_->exits()[inst.exit()]);
+    return;
+  }
+  const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::call);
+  call_and_return(inst.exit(), static_cast<std::uint16_t>(inst.imm),
+                  [this, site] { patchable(site, I::kIdBl); });
+  emit_stub(sites_[site]);
 }
 
 void Emitter::emit_jump_ind(const Inst& inst) {
@@ -239,16 +297,26 @@ void Emitter::emit_jump_ind(const Inst& inst) {
     return_single(codegen::kSingleJump);
     return;
   }
-  static_assert(sizeof(codegen::JumpCacheEntry) == 16 && offsetof(codegen::JumpCacheEntry, code) == 8);
-  static_assert(codegen::JumpCache::kEntries == 4096);
+  const auto hint = static_cast<ir::JumpHint>(inst.aux());
+  if (hint == ir::JumpHint::ret) {
+    const asmjit::Label elsewhere = as_.newLabel();
+    as_.ldp(gp64(kX30), gp64(kX17), a64::ptr_post(a64::sp, 16));
+    as_.cmp(gp64(kX17), gp64(kX16));
+    as_.b_ne(elsewhere);
+    as_.ret(gp64(kX30));
+    cold(elsewhere, [this] { jump_entry(RuntimeEntry::jump_probe); });
+    return;
+  }
   const asmjit::Label miss = as_.newLabel();
-  as_.ldr(gp64(kX30), frame_mem(offsetof(VcpuHot, jump_cache)));
-  as_.ubfx(gp64(kX17), gp64(kX16), Imm(1), Imm(12));
-  as_.add(gp64(kX17), gp64(kX30), gp64(kX17), Imm(asmjit::arm::Shift(asmjit::arm::ShiftOp::kLSL, 4)));
-  as_.ldp(gp64(kX30), gp64(kX17), a64::ptr(gp64(kX17)));
-  as_.cmp(gp64(kX30), gp64(kX16));
-  as_.b_ne(miss);
-  as_.br(gp64(kX17));
+  if (hint == ir::JumpHint::call && inst.exit() != Inst::kNoExit) {
+    call_and_return(Inst::kNoExit, inst.exit(), [this, miss] {
+      probe_jump_cache(as_, miss);
+      as_.blr(gp64(kX17));
+    });
+  } else {
+    probe_jump_cache(as_, miss);
+    as_.br(gp64(kX17));
+  }
   cold(miss, [this] { jump_entry(RuntimeEntry::jump_miss); });
 }
 

@@ -186,10 +186,8 @@ void Emitter::compare_constant(Reg from, std::int64_t value) {
   const std::uint64_t magnitude =
       value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   const InstId id = value < 0 ? a64::Inst::kIdCmn : a64::Inst::kIdCmp;
-  if (magnitude < 4096) {
+  if (magnitude < 4096 || (magnitude < (1u << 24) && (magnitude & 4095) == 0)) {
     as_.emit(id, gp64(from), Imm(magnitude));
-  } else if (magnitude < (1u << 24) && (magnitude & 4095) == 0) {
-    as_.emit(id, gp64(from), Imm(magnitude >> 12), Imm(12));
   } else {
     move_imm(gp64(kX16), static_cast<std::uint64_t>(value));
     as_.cmp(gp64(from), gp64(kX16));
@@ -314,14 +312,18 @@ void Emitter::emit_stub(Site& site) {
 }
 
 void Emitter::patchable_jump(std::size_t index) {
-  Site& site = sites_[index];
   if (!options_.linked) {
-    emit_stub(site);
+    emit_stub(sites_[index]);
     return;
   }
+  patchable(index, a64::Inst::kIdB);
+}
+
+void Emitter::patchable(std::size_t index, InstId id) {
+  Site& site = sites_[index];
   if (!features_.far_code) {
     site.site.patch_offset = here();
-    as_.b(site.stub);
+    as_.emit(id, site.stub);
     return;
   }
   // Behind the branch stands the veneer that the patcher sends it through when the target is out of reach
@@ -330,7 +332,7 @@ void Emitter::patchable_jump(std::size_t index) {
   const asmjit::Label branch = as_.newLabel(), literal = as_.newLabel();
   bind(branch);
   site.site.patch_offset = here();
-  as_.b(site.stub);
+  as_.emit(id, site.stub);
   as_.ldr(gp64(kX17), a64::ptr(literal));
   as_.adr(gp64(kX16), branch);
   as_.add(gp64(kX17), gp64(kX17), gp64(kX16));

@@ -155,6 +155,13 @@ class Emitter {
   void jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind = codegen::ExitKind::direct);
   void attention_check(const ir::Exit& exit);
   bool is_backward(const ir::Exit& exit) const;
+  /// A guest call with a known return site (linked code): `transfer` emits the host's call. x16 survives
+  /// until there.
+  void call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
+                       const std::function<void()>& transfer);
+  /// A register that holds the constant `value` because the block has just put it there; none if there is
+  /// none.
+  Reg register_with_constant(std::uint64_t value) const;
   void leave_inline();
   void add_fuel(std::int32_t amount);
   void return_single(std::uint32_t value);
@@ -167,6 +174,8 @@ class Emitter {
   std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
   /// The branch that links patch, going to the site's stub.
   void patchable_jump(std::size_t site);
+  /// b or bl, which links patch.
+  void patchable(std::size_t site, InstId id);
   void emit_stub(Site& site);
   void call_entry(codegen::RuntimeEntry entry);  ///< destroys x17 and x30
   void jump_entry(codegen::RuntimeEntry entry);  ///< destroys x17

@@ -7,14 +7,12 @@ namespace ashlar::host_a64 {
 
 namespace {
 
-/// A branch by `distance` bytes, which is in reach.
-std::uint32_t branch_by(std::int64_t distance) {
-  return 0x1400'0000u | (static_cast<std::uint32_t>(distance >> 2) & 0x03ff'ffffu);
-}
-
+/// Stores a branch by `distance` bytes, which is in reach: b or bl, as it was.
 void store_branch(std::byte* site_rw, std::int64_t distance) {
-  std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(site_rw))
-      .store(branch_by(distance), std::memory_order_release);
+  const std::atomic_ref<std::uint32_t> word(*reinterpret_cast<std::uint32_t*>(site_rw));
+  constexpr std::uint32_t kDistance = 0x03ff'ffff;
+  const std::uint32_t kind = word.load(std::memory_order_relaxed) & ~kDistance;
+  word.store(kind | (static_cast<std::uint32_t>(distance >> 2) & kDistance), std::memory_order_release);
 }
 
 }  // namespace

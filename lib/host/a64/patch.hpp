@@ -5,14 +5,14 @@
 
 namespace ashlar::host_a64 {
 
-/// A site is one `b`, an aligned word that one store replaces: other threads execute the old or the new
-/// branch (Arm ARM, B2.2.5 "Concurrent modification and execution of instructions": B is among the
-/// instructions for which that holds without further synchronisation).
+/// A site is one `b` or `bl`, an aligned word that one store replaces: other threads execute the old or the
+/// new branch (Arm ARM, B2.2.5 "Concurrent modification and execution of instructions": B and BL are among
+/// the instructions for which that holds without further synchronisation).
 ///
 /// Where code may lie farther apart than a branch reaches (HostFeatures::far_code), the emitter puts a veneer
 /// behind each site:
 ///
-///   +0  b    ...             the site
+///   +0  b    ...             the site, or bl
 ///   +4  ldr  x17, +20
 ///   +8  adr  x16, +0
 ///   +12 add  x17, x17, x16

@@ -23,6 +23,7 @@
 #include <ashlar/vcpu_frame.hpp>
 
 #include "codegen/register_cache.hpp"
+#include "codegen/runtime.hpp"
 
 namespace ashlar::host_a64 {
 
@@ -85,5 +86,17 @@ inline constexpr std::int32_t kSingleFloatOffset = 0, kSingleReturnOffset = 8;
 constexpr std::int32_t frame_disp(std::int32_t offset) { return offset - kStateBias; }
 /// A field of the hot or cold header, by its byte offset from the frame's base. In reach of one instruction.
 inline a64::Mem frame_mem(std::int32_t offset) { return a64::ptr(kState, frame_disp(offset)); }
+
+/// Finds x16's entry of the jump cache: x17 is the code, or control goes to `miss`. Destroys x30.
+inline void probe_jump_cache(a64::Assembler& as, const asmjit::Label& miss) {
+  static_assert(sizeof(codegen::JumpCacheEntry) == 16 && offsetof(codegen::JumpCacheEntry, code) == 8);
+  static_assert(codegen::JumpCache::kEntries == 4096);
+  as.ldr(gp64(kX30), frame_mem(offsetof(VcpuHot, jump_cache)));
+  as.ubfx(gp64(kX17), gp64(kX16), asmjit::Imm(1), asmjit::Imm(12));
+  as.add(gp64(kX17), gp64(kX30), gp64(kX17), asmjit::Imm(asmjit::arm::Shift(asmjit::arm::ShiftOp::kLSL, 4)));
+  as.ldp(gp64(kX30), gp64(kX17), a64::ptr(gp64(kX17)));
+  as.cmp(gp64(kX30), gp64(kX16));
+  as.b_ne(miss);
+}
 
 }  // namespace ashlar::host_a64

@@ -1,6 +1,6 @@
 // The AArch64 runtime routines: the way into and out of emitted code, and what emitted code calls
-// (codegen/runtime.hpp). Emitted once per context. Emitted code leaves the stack pointer where the entry put
-// it; what it calls finds the way back in x30.
+// (codegen/runtime.hpp). Emitted once per context. Below the entries' frame linked code keeps return
+// addresses of guest calls, in pairs; what it calls finds the way back in x30.
 #include "host/a64/trampoline.hpp"
 
 #include "host/a64/regs.hpp"
@@ -29,12 +29,14 @@ class Writer {
 
   void write() {
     leave_linked_ = as_.newLabel();
+    probe_ = as_.newLabel();
     leave_dumped_ = as_.newLabel();
     leave_single_fault_ = as_.newLabel();
     enter_linked();
     enter_single();
     exit();
     jump_miss();
+    jump_probe();
     jump_mode();
     check_fault(RuntimeEntry::check_fault, leave_dumped_);
     check_fault(RuntimeEntry::check_fault_single, leave_single_fault_);
@@ -153,6 +155,10 @@ class Writer {
   void enter_linked() {
     out_.enter_linked = begin();
     save_host();
+    // The bottom of the return-address stack, whatever a return expects there.
+    static_assert(kSavedIntegers == 16);
+    as_.adr(gp64(kX17), probe_);
+    as_.stp(gp64(kX17), a64::xzr, a64::ptr(a64::sp));
     guest_float_unit();
     as_.mov(gp64(kX16), a64::x1);
     move_residents(false);
@@ -209,6 +215,21 @@ class Writer {
     as_.str(gp64(kX16), field(ASHLAR_COLD_OFFSET(pc)));
     leave_code(HostExit::jump);
     as_.b(leave_linked_);
+  }
+
+  /// Where a return comes that finds no call of its own on the stack; the bottom of the stack leads here.
+  void jump_probe() {
+    at(RuntimeEntry::jump_probe);
+    as_.bind(probe_);
+    as_.ldr(gp64(kX17), field(ASHLAR_COLD_OFFSET(host_sp)));
+    as_.mov(a64::sp, gp64(kX17));
+    const asmjit::Label miss = as_.newLabel();
+    probe_jump_cache(as_, miss);
+    as_.br(gp64(kX17));
+    as_.bind(miss);
+    as_.ldr(gp64(kX17),
+            field(ASHLAR_COLD_OFFSET(entries) + 8 * static_cast<std::int32_t>(RuntimeEntry::jump_miss)));
+    as_.br(gp64(kX17));
   }
 
   void jump_mode() {
@@ -311,7 +332,7 @@ class Writer {
   a64::Assembler& as_;
   std::span<const codegen::Resident> residents_;
   codegen::RuntimeCode& out_;
-  asmjit::Label leave_linked_, leave_dumped_, leave_single_fault_;
+  asmjit::Label leave_linked_, probe_, leave_dumped_, leave_single_fault_;
 };
 
 }  // namespace
