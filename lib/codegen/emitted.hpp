@@ -88,6 +88,8 @@ struct Emitted {
   std::vector<GuestAddr> guest_pcs;  ///< address of each boundary
   BlockKey key;
   std::uint32_t guest_inst_count = 0;
+  bool goes_round =
+      false;  ///< what leads back to its own beginning stays inside, unless attention bits are set
   bool uses_float = false;  ///< touches the float unit: single-block code needs it set up
 
   void clear() {
@@ -101,6 +103,7 @@ struct Emitted {
     guest_ranges.clear();
     guest_pcs.clear();
     guest_inst_count = 0;
+    goes_round = false;
   }
 };
 

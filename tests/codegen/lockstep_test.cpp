@@ -62,7 +62,7 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
       // A block that is a loop goes round until its fuel is spent or somebody wants attention.
       machine.set_attention(!options.count_fuel);
       const auto ended_at_own_head = [&](const Vcpu& vcpu, interp::Outcome outcome) {
-        return !machine.emitted().residents.empty() && vcpu.key() == block->key() &&
+        return machine.emitted().goes_round && vcpu.key() == block->key() &&
                (outcome == interp::Outcome::block_done || outcome == interp::Outcome::attention ||
                 outcome == interp::Outcome::fuel);
       };

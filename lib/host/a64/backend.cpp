@@ -56,10 +56,11 @@ class A64Compiler final : public codegen::Compiler {
     rewind();
     out.clear();
     plan_.analyse(block, layout_, mem::kDisplacementSlack);
-    emitter_.start(block, plan_, options,
-                   options.linked ? std::span<const codegen::Resident>(residents_)
-                                  : std::span<const codegen::Resident>(),
-                   out);
+    const codegen::LoopResidents* const loop =
+        options.linked && loop_.choose(block, layout_, residents_) ? &loop_ : nullptr;
+    std::span<const codegen::Resident> residents;
+    if (options.linked) residents = loop != nullptr ? loop->residents() : residents_;
+    emitter_.start(block, plan_, options, residents, loop, out);
     codegen::lower(block, emitter_);
     if (errors_.first != asmjit::kErrorOk) return assembler_error(errors_);
     const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
@@ -82,17 +83,18 @@ class A64Compiler final : public codegen::Compiler {
     emitter_.set_listing(nullptr);
     holder_.resetLogger();
     if (!done) return done.error();
-    return register_plan(options.linked) + listing.text;
+    return register_plan(options.linked, emitted) + listing.text;
   }
 
  private:
   /// The listing's first lines, one for each kind of slot.
-  std::string register_plan(bool linked) const {
+  std::string register_plan(bool linked, const codegen::Emitted& emitted) const {
     if (!linked) return "; no slot lives in a register\n";
     std::string lines;
+    if (!emitted.residents.empty()) lines = "; a loop, with registers of its own:\n";
     for (const SlotClass cls : {SlotClass::integer, SlotClass::real}) {
       std::string line;
-      for (const codegen::Resident& r : residents_) {
+      for (const codegen::Resident& r : emitted.residents.empty() ? residents_ : emitted.residents) {
         if (r.reg.is_float() != (cls == SlotClass::real)) continue;
         line += "  " + layout_.slots[r.slot.slot_index()].name + (r.reg.is_float() ? "=d" : "=x") +
                 std::to_string(r.reg.number());
@@ -115,6 +117,7 @@ class A64Compiler final : public codegen::Compiler {
   const StateLayout& layout_;
   codegen::HostFeatures features_;
   std::vector<codegen::Resident> residents_;
+  codegen::LoopResidents loop_;
   asmjit::CodeHolder holder_;
   FirstError errors_;
   a64::Assembler as_;

@@ -152,18 +152,45 @@ void Emitter::restore_for_exit(const ExitState& state) {
   if (state.fuel_refund != 0) add_fuel(static_cast<std::int32_t>(state.fuel_refund));
 }
 
+void Emitter::leave_loop() {
+  if (loop_ == nullptr) return;
+  for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
+    store_word(e.inside.word, e.reg);
+    load_word(e.reg, e.usual.word);
+  }
+}
+
+void Emitter::leave_by_attention(const ir::Exit& exit) {
+  leave_loop();
+  emit_stub(sites_[new_site(exit, ExitKind::attention)]);
+}
+
+void Emitter::go_round() {
+  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
+  as_.cbz(gp32(kX16), head_);
+  leave_by_attention(ir::Exit{block_->key()});
+}
+
 void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& exit = block_->exits()[inst.exit()];
   const Test test = compare(inst, cond, immediate);
   if (test.kind == Test::Kind::never) return;
   // Conditional branches don't reach far enough to be linked: the branch that is lies out of line.
   ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
-  const std::size_t site = new_site(exit, ExitKind::direct);
-  const bool check = options_.linked && is_backward(exit);
   const asmjit::Label label = as_.newLabel();
   branch_if(test, label);
+  if (is_back_edge(exit)) {
+    cold(label, [this, state = std::move(state)] {
+      restore_for_exit(state);
+      go_round();
+    });
+    return;
+  }
+  const std::size_t site = new_site(exit, ExitKind::direct);
+  const bool check = options_.linked && is_backward(exit);
   cold(label, [this, state = std::move(state), site, check, &exit] {
     restore_for_exit(state);
+    leave_loop();
     if (check) attention_check(exit);
     patchable_jump(site);
     if (options_.linked) emit_stub(sites_[site]);
@@ -210,9 +237,32 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   leave_inline();
   const Test test = compare(inst, cond, immediate);
   const asmjit::Label label = as_.newLabel();
+  if (is_back_edge(taken)) {
+    as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
+    as_.cbnz(gp32(kX16), label);
+    branch_if(test, head_);
+    leave_loop();
+    jump_to_exit(not_taken);
+    cold(label, [this, test, &taken, &not_taken] {
+      const asmjit::Label back = as_.newLabel();
+      branch_if(test, back);
+      leave_by_attention(not_taken);
+      bind(back);
+      leave_by_attention(taken);
+    });
+    return;
+  }
   branch_if(test, label);
-  jump_to_exit(not_taken);
-  cold(label, [this, &taken] { jump_to_exit(taken); });
+  if (is_back_edge(not_taken)) {
+    go_round();
+  } else {
+    leave_loop();
+    jump_to_exit(not_taken);
+  }
+  cold(label, [this, &taken] {
+    leave_loop();
+    jump_to_exit(taken);
+  });
 }
 
 // The return-address stack is the host's. A guest call pushes where to come back to: the landing, an address
@@ -222,6 +272,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
 // every miss and every overflow starts with an empty stack, whose bottom is RuntimeEntry::jump_probe.
 
 Reg Emitter::register_with_constant(std::uint64_t value) const {
+  if (loop_ != nullptr) return Reg{};  // by now registers are as they are outside
   const auto insts = block_->insts();
   constexpr std::size_t kFar = 4;
   for (std::size_t i = index_; i-- > 0 && index_ - i <= kFar;) {
@@ -268,6 +319,11 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
 void Emitter::emit_jump(const Inst& inst) {
   leave_inline();
   const bool call = static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.imm >= 0;
+  if (!call && is_back_edge(block_->exits()[inst.exit()])) {
+    go_round();
+    return;
+  }
+  leave_loop();
   if (!options_.linked || !call) {
     jump_to_exit(block_->exits()[inst.exit()]);
     return;
@@ -292,6 +348,7 @@ void Emitter::emit_jump_ind(const Inst& inst) {
   } else if (!moved) {
     as_.mov(gp64(kX16), gp64(a));
   }
+  leave_loop();
   if (!options_.linked) {
     as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
     return_single(codegen::kSingleJump);
@@ -326,6 +383,7 @@ void Emitter::emit_jump_mode(const Inst& inst) {
   const Reg b = use_int(inst.b, InstPlan::kNever);
   static_assert(ASHLAR_COLD_OFFSET(mode) == ASHLAR_COLD_OFFSET(pc) + 8);
   as_.stp(gp64(a), gp64(b), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+  leave_loop();
   if (options_.linked) {
     jump_entry(RuntimeEntry::jump_mode);
   } else {
@@ -335,6 +393,7 @@ void Emitter::emit_jump_mode(const Inst& inst) {
 
 void Emitter::emit_stop(const Inst& inst) {
   leave_inline();
+  leave_loop();
   const auto reason = static_cast<ir::StopReason>(inst.aux());
   // These two stop in front of their guest instruction, which therefore has not been executed.
   if (options_.count_fuel &&

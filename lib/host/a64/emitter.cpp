@@ -16,11 +16,13 @@ using codegen::ExitSite;
 using codegen::RuntimeEntry;
 
 void Emitter::start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
-                    std::span<const codegen::Resident> residents, codegen::Emitted& out) {
+                    std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
+                    codegen::Emitted& out) {
   block_ = &block;
   plan_ = &plan;
   options_ = options;
   out_ = &out;
+  loop_ = loop;
   index_ = 0;
   sites_.clear();
   cold_.clear();
@@ -41,6 +43,16 @@ void Emitter::add_fuel(std::int32_t amount) {
 }
 
 void Emitter::begin_block() {
+  if (loop_ != nullptr) {
+    for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
+      store_word(e.usual.word, e.reg);
+      load_word(e.reg, e.inside.word);
+    }
+    out_->residents.assign(loop_->residents().begin(), loop_->residents().end());
+  }
+  out_->goes_round = options_.linked;
+  head_ = as_.newLabel();
+  bind(head_);
   if (options_.profile_counter != nullptr) {
     move_imm(gp64(kX17), reinterpret_cast<std::uintptr_t>(options_.profile_counter));
     as_.ldr(gp64(kX16), a64::ptr(gp64(kX17)));
@@ -63,6 +75,7 @@ void Emitter::begin_block() {
     const std::size_t site = new_site(block_start, ExitKind::fuel);
     cold(label, [this, site, count] {
       add_fuel(static_cast<std::int32_t>(count));
+      leave_loop();
       emit_stub(sites_[site]);
     });
   }

@@ -16,6 +16,7 @@
 #include "codegen/emitted.hpp"
 #include "codegen/plan.hpp"
 #include "codegen/register_cache.hpp"
+#include "codegen/residents.hpp"
 #include "host/a64/regs.hpp"
 #include "ir/op_table.hpp"
 
@@ -45,8 +46,10 @@ class Emitter {
       : as_(as), features_(features), cache_(*this) {}
 
   /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
+  /// `loop`: the choice of a block that is a loop, or null.
   void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
-             std::span<const codegen::Resident> residents, codegen::Emitted& out);
+             std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
+             codegen::Emitted& out);
 
   /// Where the assembler logs to, or null.
   void set_listing(Listing* listing) { listing_ = listing; }
@@ -155,6 +158,13 @@ class Emitter {
   void jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind = codegen::ExitKind::direct);
   void attention_check(const ir::Exit& exit);
   bool is_backward(const ir::Exit& exit) const;
+  /// Whether the exit leads back to the block's own beginning: the code goes round without leaving.
+  bool is_back_edge(const ir::Exit& exit) const { return options_.linked && exit.target == block_->key(); }
+  /// Out of a loop with registers of its own: what lives where is as everywhere. Flags and x16 stay.
+  void leave_loop();
+  /// To the block's beginning, unless attention bits are set.
+  void go_round();
+  void leave_by_attention(const ir::Exit& exit);
   /// A guest call with a known return site (linked code): `transfer` emits the host's call. x16 survives
   /// until there.
   void call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
@@ -297,6 +307,8 @@ class Emitter {
   const codegen::Plan* plan_ = nullptr;
   codegen::CompileOptions options_;
   codegen::Emitted* out_ = nullptr;
+  const codegen::LoopResidents* loop_ = nullptr;
+  asmjit::Label head_;  ///< where the block goes round to
   std::size_t index_ = 0;
   Last last_;
   std::vector<Site> sites_;

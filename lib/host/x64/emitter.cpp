@@ -37,6 +37,7 @@ void Emitter::begin_block() {
       load_word(e.reg, e.inside.word);
     }
     out_->residents.assign(loop_->residents().begin(), loop_->residents().end());
+    out_->goes_round = true;
     loop_head_ = as_.newLabel();
     as_.bind(loop_head_);
   }
