@@ -224,7 +224,10 @@ class Emitter {
   Reg find_host_base(Value v, std::int64_t& delta) const;
   Reg make_host_base(Value v, Reg guest);
   void forget_host_base(Value v);
-  void forget_host_bases() { host_bases_ = {}; }
+  void forget_host_bases() {
+    host_bases_ = {};
+    next_host_base_ = 0;
+  }
   void load_int(const Inst& inst, InstId id, std::uint32_t size, bool to64);
   void store_int(const Inst& inst, InstId id, std::uint32_t size);
   void load_float(const Inst& inst, std::uint32_t size);
