@@ -184,12 +184,22 @@ void Emitter::store_exclusive(bool release, Reg value, bool wide, Reg host) {
     return;
   }
   // asmjit 1.9 refuses stlxr of 64 bits.
+  const std::string name = value == kZero ? "xzr" : "x" + std::to_string(value.number());
+  by_hand(0xc800'fc00u | kX30.number() << 16 | host.number() << 5 | value.number(),
+          "stlxr w30, " + name + ", [x" + std::to_string(host.number()) + "]");
+}
+
+void Emitter::store_release(Reg value, const a64::Mem& at) {
+  // What asmjit 1.9 encodes for stlr is stllr.
+  by_hand(0xc89f'fc00u | at.baseId() << 5 | value.number(),
+          "stlr x" + std::to_string(value.number()) + ", [x" + std::to_string(at.baseId()) + "]");
+}
+
+void Emitter::by_hand(std::uint32_t word, const std::string& text) {
   if (listing_ != nullptr) {
-    const std::string name = value == kZero ? "xzr" : "x" + std::to_string(value.number());
-    listing_->text += "stlxr w30, " + name + ", [x" + std::to_string(host.number()) + "]\n";
+    listing_->text += text + "\n";
     listing_->silent = true;
   }
-  const std::uint32_t word = 0xc800'fc00u | kX30.number() << 16 | host.number() << 5 | value.number();
   as_.embed(&word, sizeof word);
   if (listing_ != nullptr) listing_->silent = false;
 }
@@ -415,7 +425,7 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
   bind(decided);
   as_.add(gp64(kX30), gp64(version), Imm(2));
   as_.csel(gp64(kX30), gp64(kX30), gp64(version), Imm(a64::CondCode::kEQ));
-  as_.stlr(gp64(kX30), slot);
+  store_release(kX30, slot);
   as_.str(gp64(version), frame_version);
   as_.cset(gp64(kX16), Imm(a64::CondCode::kNE));
   bind(done);

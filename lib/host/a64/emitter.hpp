@@ -243,6 +243,10 @@ class Emitter {
   void fetch_min_max(const Inst& inst, std::uint32_t size, const FetchForms& lse, a64::CondCode keep);
   /// stxr or stlxr: w30 is 0 if `value` was stored at `host`.
   void store_exclusive(bool release, Reg value, bool wide, Reg host);
+  /// stlr of 64 bits; `at` is a register without displacement.
+  void store_release(Reg value, const a64::Mem& at);
+  /// An instruction that the assembler gets wrong.
+  void by_hand(std::uint32_t word, const std::string& text);
   void load_reserved(const Inst& inst, std::uint32_t size);
   void store_conditional(const Inst& inst, std::uint32_t size);
   void compare_exchange(const Inst& inst, std::uint32_t size);
