@@ -26,9 +26,10 @@ class ASHLAR_API BlockBuilder {
     return temp_count_ < static_cast<unsigned>(Value::kMaxTemps) ? Value::temp(temp_count_++) : Value::none();
   }
 
-  /// The instructions that follow belong to the guest instruction at `pc`, `length` bytes long.
-  void guest_instruction(GuestAddr pc, std::uint8_t length) {
-    boundaries_.push_back({pc, static_cast<std::uint16_t>(insts_.size()), length});
+  /// The instructions that follow belong to the guest instruction at `pc`, `length` bytes long. `join`: side
+  /// exits that go to `pc` may go on here; see ir::Boundary.
+  void guest_instruction(GuestAddr pc, std::uint8_t length, bool join = false) {
+    boundaries_.push_back({pc, static_cast<std::uint16_t>(insts_.size()), length, join});
   }
   /// Records that the block covers this guest code. Adjacent ranges are merged.
   void covers(GuestRange range);

@@ -180,6 +180,9 @@ struct Boundary {
   GuestAddr pc;
   std::uint16_t first_inst = 0;
   std::uint8_t length = 0;  ///< bytes of guest code
+  /// Side exits of this block that go to `pc` (under the block's mode) may go on here instead of leaving: the
+  /// instructions from here on assume nothing that the ones before have established.
+  bool join = false;
 };
 
 /// A place outside the block that it can go to. Direct exits are what the engine links.

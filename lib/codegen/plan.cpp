@@ -12,7 +12,7 @@ using ir::Inst;
 using ir::Opcode;
 using ir::Value;
 
-void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack) {
+void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack, bool joins) {
   const auto insts = block.insts();
   insts_.assign(insts.size(), InstPlan{});
   guest_inst_.assign(insts.size(), 0);
@@ -22,6 +22,7 @@ void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64
     while (at + 1 < boundaries.size() && boundaries[at + 1].first_inst <= i) ++at;
     guest_inst_[i] = static_cast<std::uint16_t>(at);
   }
+  if (joins) find_joins(block);
   find_next_uses(block);
   find_checks(block, slack);
   (void)layout;
@@ -70,62 +71,85 @@ void Plan::find_next_uses(const ir::Block& block) {
   }
 }
 
-void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
-  // A base that passed the check stays good until it is overwritten; a value made from it by adding a
-  // constant inherits that with an offset, as long as offset plus displacement stays within the guards.
-  struct Known {
-    std::int16_t word;
-    std::int64_t offset;  // value of `word` is a checked address plus this
-  };
-  constexpr std::size_t kMax = 12;
-  std::array<Known, kMax> known;
-  std::size_t count = 0;
-  const auto find = [&](Value v) -> Known* {
-    for (std::size_t i = 0; i < count; ++i)
-      if (known[i].word == v.word) return &known[i];
-    return nullptr;
-  };
-  const auto drop = [&](Value v) {
-    for (std::size_t i = 0; i < count; ++i)
-      if (known[i].word == v.word) {
-        known[i] = known[--count];
-        return;
+Plan::Checked* Plan::CheckedSet::find(Value v) {
+  for (std::size_t i = 0; i < count; ++i)
+    if (all[i].word == v.word) return &all[i];
+  return nullptr;
+}
+
+void Plan::CheckedSet::drop(Value v) {
+  if (Checked* const known = find(v)) *known = all[--count];
+}
+
+void Plan::CheckedSet::add(Value v, std::int64_t offset) {
+  drop(v);
+  if (count == kMax) {
+    std::move(all.begin() + 1, all.end(), all.begin());
+    --count;
+  }
+  all[count++] = {v.word, offset};
+}
+
+void Plan::CheckedSet::intersect(const CheckedSet& other) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto end = other.all.begin() + static_cast<std::ptrdiff_t>(other.count);
+    if (std::find(other.all.begin(), end, all[i]) != end) all[kept++] = all[i];
+  }
+  count = kept;
+}
+
+void Plan::find_joins(const ir::Block& block) {
+  const auto boundaries = block.boundaries();
+  for (std::size_t n = 0; n < insts_.size(); ++n) {
+    const Inst& inst = block.insts()[n];
+    const ir::Form form = ir::op_info(inst.op).form;
+    if (form != ir::Form::xrr && form != ir::Form::xri) continue;
+    const BlockKey target = block.exits()[inst.exit()].target;
+    if (target.mode != block.key().mode) continue;
+    for (std::size_t i = guest_inst_[n] + std::size_t{1}; i < boundaries.size(); ++i)
+      if (boundaries[i].join && boundaries[i].pc == target.addr) {
+        insts_[n].join = static_cast<std::uint16_t>(i);
+        break;
       }
-  };
-  const auto add = [&](Value v, std::int64_t offset) {
-    drop(v);
-    if (count == kMax) {
-      std::move(known.begin() + 1, known.end(), known.begin());
-      --count;
-    }
-    known[count++] = {v.word, offset};
-  };
+  }
+}
+
+void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
+  CheckedSet known;
+  arrivals_.clear();
+  const auto boundaries = block.boundaries();
+  std::size_t boundary = 0;
   const auto insts = block.insts();
   for (std::size_t n = 0; n < insts.size(); ++n) {
+    for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary)
+      for (const Arrival& arrival : arrivals_)
+        if (arrival.boundary == boundary) known.intersect(arrival.checked);
     const Inst& inst = insts[n];
     const ir::OpInfo& op = ir::op_info(inst.op);
+    if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
     if (op.effects & ir::kMayFault && op.form != ir::Form::help) {
-      const Known* base = find(inst.a);
+      const Checked* base = known.find(inst.a);
       const std::int64_t disp = op.form == ir::Form::ld || op.form == ir::Form::st ? inst.imm : 0;
       if (base != nullptr && std::abs(base->offset + disp) < slack) {
         insts_[n].needs_check = false;
       } else {
         insts_[n].needs_check = true;
         // Only a check of the base itself (small displacement) says something about the base.
-        if (std::abs(disp) < slack && !inst.a.is_zero()) add(inst.a, 0);
+        if (std::abs(disp) < slack && !inst.a.is_zero()) known.add(inst.a, 0);
       }
     }
-    if (inst.op == Opcode::call_helper) count = 0;
+    if (inst.op == Opcode::call_helper) known.count = 0;
     if (inst.dst.is_none()) continue;
     if (inst.op == Opcode::add64_i || inst.op == Opcode::mov64) {
       const std::int64_t delta = inst.op == Opcode::mov64 ? 0 : inst.imm;
-      const Known* base = find(inst.a);
+      const Checked* base = known.find(inst.a);
       if (base != nullptr && std::abs(base->offset + delta) < slack) {
-        add(inst.dst, base->offset + delta);
+        known.add(inst.dst, base->offset + delta);
         continue;
       }
     }
-    drop(inst.dst);
+    known.drop(inst.dst);
   }
 }
 

@@ -32,12 +32,16 @@ struct InstPlan {
   /// This write to a slot is overwritten later, and nothing in between can leave the block or fault: it need
   /// not be stored.
   bool dead_store = false;
+  /// Of a side exit: the boundary behind it at which it goes on in this block, 0 if it leaves.
+  std::uint16_t join = 0;
 };
 
 class Plan {
  public:
-  /// `slack`: displacements smaller in magnitude than this are swallowed by the window's guards.
-  void analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack);
+  /// `slack`: displacements smaller in magnitude than this are swallowed by the window's guards. `joins`:
+  /// side exits may go on at joins of the block (where the host can do it, and the block's instructions need
+  /// not be counted).
+  void analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack, bool joins = false);
   const InstPlan& operator[](std::size_t inst) const { return insts_[inst]; }
   /// Index of the first boundary that does not lie before instruction `inst` ends; see Block::boundary_of.
   std::uint32_t guest_inst_of(std::size_t inst) const { return guest_inst_[inst]; }
@@ -45,10 +49,36 @@ class Plan {
   bool uses_float() const { return uses_float_; }
 
  private:
+  void find_joins(const ir::Block& block);
   void find_next_uses(const ir::Block& block);
   void find_checks(const ir::Block& block, std::int64_t slack);
 
+  /// A base that passed the check stays good until it is overwritten; a value made from it by adding a
+  /// constant inherits that with an offset, as long as offset plus displacement stays within the guards.
+  struct Checked {
+    std::int16_t word;
+    std::int64_t offset;  ///< the value of `word` is a checked address plus this
+    bool operator==(const Checked&) const = default;
+  };
+  struct CheckedSet {
+    static constexpr std::size_t kMax = 12;
+    std::array<Checked, kMax> all;
+    std::size_t count = 0;
+
+    Checked* find(ir::Value v);
+    void drop(ir::Value v);
+    void add(ir::Value v, std::int64_t offset);
+    /// Keeps what is in both.
+    void intersect(const CheckedSet& other);
+  };
+  /// What is known on the ways that lead to a join from before.
+  struct Arrival {
+    std::uint16_t boundary;
+    CheckedSet checked;
+  };
+
   std::vector<InstPlan> insts_;
+  std::vector<Arrival> arrivals_;
   std::vector<std::uint16_t> guest_inst_;
   /// Of each word, where it is read next: position + 1, 0 for never. All 0 between blocks.
   std::array<std::uint16_t, WordIndex::kCount> next_{};

@@ -14,6 +14,7 @@
 #include <cassert>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include <ashlar/ir.hpp>
 
@@ -227,7 +228,7 @@ class RegisterCache {
   FloatKnowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
   void set_knowledge(Reg r, FloatKnowledge k) {
     entries_[r.id].knowledge = k;
-    if (k == FloatKnowledge::result32 || k == FloatKnowledge::result64 || k == FloatKnowledge::low32) {
+    if (is_pending(k)) {
       pending_ |= r.mask();
     } else {
       pending_ &= ~r.mask();
@@ -245,6 +246,89 @@ class RegisterCache {
     bool dead = false;
     FloatKnowledge knowledge = FloatKnowledge::raw;
   };
+
+ public:
+  /// The state where a side exit goes to a join of the block.
+  struct Snapshot {
+    std::array<Entry, 64> entries;
+    std::uint64_t dirty;
+  };
+  Snapshot snapshot() const { return {entries_, dirty_}; }
+
+  /// What a way to a join has to do before it gets there.
+  struct Mend {
+    Reg reg;
+    std::int16_t word;         ///< store the register there, or kNowhere
+    FloatKnowledge knowledge;  ///< make canonical first, if it is not raw or boxed
+    static constexpr std::int16_t kNowhere = INT16_MIN;
+  };
+
+  /// The state at a join: what the current state and all of `edges` have in common. The current way is mended
+  /// at once; what the others have to do is appended to `mends`, one list for each edge.
+  void join(std::span<const Snapshot* const> edges, std::span<std::vector<Mend>> mends) {
+    assert(locked_ == 0 && taken_ == 0);
+    std::uint64_t kept = 0;
+    for (std::uint64_t held = cacheable_ & ~free_; held != 0; held &= held - 1) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
+      Entry& e = entries_[r.id];
+      if (e.value.is_none()) continue;
+      bool everywhere = e.value.is_slot();
+      for (const Snapshot* edge : edges) everywhere = everywhere && edge->entries[r.id].value == e.value;
+      if (!everywhere) {
+        evict(r);
+        continue;
+      }
+      kept |= r.mask();
+      e.dead = false;
+      for (const Snapshot* edge : edges) dirty_ |= edge->dirty & r.mask();
+    }
+    std::uint64_t settled = 0;
+    for (std::uint64_t floats = (kept | resident_) & class_mask(true); floats != 0; floats &= floats - 1) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(floats))};
+      const FloatKnowledge mine = entries_[r.id].knowledge;
+      bool same = true;
+      FloatKnowledge common = after_mending(mine);
+      for (const Snapshot* edge : edges) {
+        const FloatKnowledge theirs = edge->entries[r.id].knowledge;
+        same = same && theirs == mine;
+        if (after_mending(theirs) != common) common = FloatKnowledge::raw;
+      }
+      if (same) continue;
+      if (is_pending(mine)) ops_.canonicalise(r, mine);
+      set_knowledge(r, common);
+      settled |= r.mask();
+    }
+    for (std::size_t i = 0; i < edges.size(); ++i) {
+      const Snapshot& edge = *edges[i];
+      for (std::uint64_t all = (edge.dirty & ~kept) | settled; all != 0; all &= all - 1) {
+        const Reg r{static_cast<std::uint8_t>(std::countr_zero(all))};
+        const Entry& e = edge.entries[r.id];
+        const bool store = (edge.dirty & ~kept & r.mask()) != 0 && e.value.is_slot();
+        if (!store && (settled & r.mask()) == 0) continue;
+        const FloatKnowledge k = is_pending(e.knowledge) ? e.knowledge : FloatKnowledge::raw;
+        if (store || k != FloatKnowledge::raw)
+          mends[i].push_back({r, store ? e.value.word : Mend::kNowhere, k});
+      }
+    }
+  }
+
+ private:
+  static constexpr bool is_pending(FloatKnowledge k) {
+    return k == FloatKnowledge::result32 || k == FloatKnowledge::result64 || k == FloatKnowledge::low32;
+  }
+  static constexpr FloatKnowledge after_mending(FloatKnowledge k) {
+    switch (k) {
+      case FloatKnowledge::result32:
+      case FloatKnowledge::low32:
+        return FloatKnowledge::boxed32;
+      case FloatKnowledge::result64:
+        return FloatKnowledge::raw;
+      case FloatKnowledge::raw:
+      case FloatKnowledge::boxed32:
+        break;
+    }
+    return k;
+  }
 
   static std::size_t index(ir::Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
   static constexpr std::uint64_t class_mask(bool is_float) {

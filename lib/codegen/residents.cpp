@@ -15,7 +15,7 @@ namespace {
 std::size_t index(Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
 
 /// Whether a jump, a branch or a side exit leads back to the beginning. (A call that does is recursion.)
-bool goes_to_itself(const ir::Block& block) {
+bool goes_to_itself(const ir::Block& block, const Plan& plan) {
   const auto exits = block.exits();
   const auto own = [&](std::uint16_t exit) { return exits[exit].target == block.key(); };
   if (std::none_of(exits.begin(), exits.end(), [&](const ir::Exit& e) { return e.target == block.key(); }))
@@ -28,10 +28,12 @@ bool goes_to_itself(const ir::Block& block) {
                        [&](const GuestRange& range) { return range.contains(exit.target.addr); });
   };
   bool back = false;
-  for (const Inst& inst : block.insts()) {
+  for (std::size_t n = 0; n < block.insts().size(); ++n) {
+    const Inst& inst = block.insts()[n];
     switch (ir::op_info(inst.op).form) {
       case ir::Form::xrr:
       case ir::Form::xri:
+        if (plan[n].join != 0) break;
         if (skips(exits[inst.exit()])) return false;
         back = back || own(inst.exit());
         break;
@@ -68,11 +70,11 @@ void LoopResidents::count_uses(const ir::Block& block) {
   }
 }
 
-bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout,
+bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout, const Plan& plan,
                            std::span<const Resident> usual) {
   exchanges_.clear();
   residents_.clear();
-  if (!goes_to_itself(block)) return false;
+  if (!goes_to_itself(block, plan)) return false;
   // A helper finds the whole state where it usually is.
   for (const Inst& inst : block.insts())
     if (inst.op == Opcode::call_helper) return false;
@@ -84,10 +86,11 @@ bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout,
     return std::any_of(usual.begin(), usual.end(), [&](const Resident& r) { return r.slot == v; });
   };
   // Whoever leaves by side exits comes back as often, and pays for the exchange each time.
-  const bool leaves = std::any_of(block.insts().begin(), block.insts().end(), [](const Inst& inst) {
-    const ir::Form form = ir::op_info(inst.op).form;
-    return form == ir::Form::xrr || form == ir::Form::xri;
-  });
+  bool leaves = false;
+  for (std::size_t n = 0; n < block.insts().size(); ++n) {
+    const ir::Form form = ir::op_info(block.insts()[n].op).form;
+    leaves = leaves || ((form == ir::Form::xrr || form == ir::Form::xri) && plan[n].join == 0);
+  }
   const int margin = leaves ? 3 : 1;
   std::stable_sort(used_.begin(), used_.end(), [&](Value x, Value y) { return weight(x) > weight(y); });
   for (const Value candidate : used_) {

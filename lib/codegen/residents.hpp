@@ -12,6 +12,7 @@
 #include <ashlar/ir.hpp>
 #include <ashlar/state_layout.hpp>
 
+#include "codegen/plan.hpp"
 #include "codegen/reg.hpp"
 #include "ir/operands.hpp"
 
@@ -48,7 +49,8 @@ class LoopResidents {
 
   /// `usual`: what choose_residents gave. False, and nothing to exchange, when the block is no loop or is
   /// content with that.
-  bool choose(const ir::Block& block, const StateLayout& layout, std::span<const Resident> usual);
+  bool choose(const ir::Block& block, const StateLayout& layout, const Plan& plan,
+              std::span<const Resident> usual);
   std::span<const Exchange> exchanges() const { return exchanges_; }
   /// What lives where inside.
   std::span<const Resident> residents() const { return residents_; }

@@ -71,7 +71,7 @@ std::uint32_t Block::guest_insts_before(std::size_t index) const noexcept {
 bool equal(const Block& a, const Block& b) noexcept {
   const auto same_exit = [](const Exit& x, const Exit& y) { return x.target == y.target; };
   const auto same_boundary = [](const Boundary& x, const Boundary& y) {
-    return x.pc == y.pc && x.first_inst == y.first_inst && x.length == y.length;
+    return x.pc == y.pc && x.first_inst == y.first_inst && x.length == y.length && x.join == y.join;
   };
   return a.key() == b.key() && a.temp_count() == b.temp_count() && a.host_rounding() == b.host_rounding() &&
          std::ranges::equal(a.insts(), b.insts()) && std::ranges::equal(a.exits(), b.exits(), same_exit) &&

@@ -14,7 +14,8 @@ struct WordIndex {
 };
 
 /// Whether somebody may look at the state in front of the instruction or while it is done: it may fault or
-/// leave, or looks itself. Float instructions count: emitted code hands some operands over to the interpreter.
+/// leave, or looks itself. Float instructions count: emitted code hands some operands over to the
+/// interpreter.
 constexpr bool is_observer(const OpInfo& op) {
   return (op.effects & (kMayFault | kMayExit | kState)) != 0 || op.src == ValueClass::F ||
          op.dst == ValueClass::F;

@@ -6,7 +6,7 @@
 //              "range" number "+" number  guest code that the block covers: address, bytes
 //              "temps" number             number of temporaries; without this line the highest used + 1
 //              "exits" key ("," key)*     exits 0, 1, …; others follow in order of appearance
-//   boundary   "@" number number ":"      guest instruction: address, length in bytes
+//   boundary   "@" number number "join"? ":"   guest instruction: address, length in bytes
 //   key        number ["/" number]        address, mode; without mode 0
 //   value      slot name | "s" digits | "t" digits | "zero"
 //   number     decimal or 0x hexadecimal; constants may have a "-" in front
@@ -329,9 +329,10 @@ class Parser {
       if (accept('@')) {
         std::uint64_t pc = 0, length = 0;
         if (builder_.guest_inst_count() >= kMaxInsts) return expected("at most 4096 boundaries", pos_ - 1);
-        if (!number(pc, "an address") || !number(length, "a length up to 255", 255) || !expect(':'))
-          return false;
-        builder_.guest_instruction({pc}, static_cast<std::uint8_t>(length));
+        if (!number(pc, "an address") || !number(length, "a length up to 255", 255)) return false;
+        const bool join = accept_word("join");
+        if (!expect(':')) return false;
+        builder_.guest_instruction({pc}, static_cast<std::uint8_t>(length), join);
       } else if (!instruction()) {
         return false;
       }

@@ -373,7 +373,7 @@ std::string print(const Block& block, const StateLayout* layout) {
     for (; boundary != block.boundaries().end() && boundary->first_inst <= i; ++boundary) {
       out += '@';
       put_hex(out, boundary->pc.value);
-      out += ' ' + std::to_string(boundary->length) + ":\n";
+      out += ' ' + std::to_string(boundary->length) + (boundary->join ? " join:\n" : ":\n");
     }
     out += "  ";
     Line(out, block.insts()[i], block.exits(), layout).print();

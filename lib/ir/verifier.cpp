@@ -113,8 +113,11 @@ class Verifier {
   }
 
   bool instructions() {
+    std::size_t boundary = 0;
     for (at_ = 0; at_ < parts_.insts.size(); ++at_) {
       const Inst& inst = parts_.insts[at_];
+      for (; boundary < parts_.boundaries.size() && parts_.boundaries[boundary].first_inst <= at_; ++boundary)
+        if (parts_.boundaries[boundary].join) join();
       if (static_cast<std::size_t>(inst.op) >= kOpcodeCount) return fail_inst("there is no such opcode");
       const bool terminal = (op_info(inst.op).effects & kTerminal) != 0;
       const bool last = at_ + 1 == parts_.insts.size();
@@ -125,6 +128,12 @@ class Verifier {
         return false;
     }
     return true;
+  }
+
+  /// Whoever comes here by a side exit has not come by what stands between: temporaries end.
+  void join() {
+    joined_ |= defined_;
+    defined_.reset();
   }
 
   bool operands(const Inst& inst, const Shape& shape) {
@@ -156,7 +165,9 @@ class Verifier {
     if (v.is_none() || v.is_zero()) return true;
     if (!place(v, which)) return false;
     if (v.is_temp() && !defined_[v.temp_index()])
-      return fail_inst(operand(which) + " is a temporary that nothing has defined");
+      return fail_inst(operand(which) + (joined_[v.temp_index()]
+                                             ? " is a temporary that was defined in front of a join"
+                                             : " is a temporary that nothing has defined"));
     return of_class(v, cls, which);
   }
 
@@ -295,6 +306,7 @@ class Verifier {
   const std::size_t helper_count_;
   std::size_t at_ = 0;
   std::bitset<Value::kMaxTemps> defined_;
+  std::bitset<Value::kMaxTemps> joined_;  ///< were defined in front of some join
   std::bitset<Value::kMaxTemps> is_float_;
   std::optional<Error> error_;
 };

@@ -96,7 +96,11 @@ const ir::Block& Optimiser::optimise(const ir::Block& block) {
 
 void Optimiser::forward(const ir::Block& block) {
   stretch_ = 1;
+  auto boundary = block.boundaries().begin();
   for (std::size_t n = 0; n < block.insts().size(); ++n) {
+    // At a join nothing is known of what may have come here.
+    for (; boundary != block.boundaries().end() && boundary->first_inst <= n; ++boundary)
+      if (boundary->join) ++serial_, ++stretch_;
     rewrite(n);
     const Inst& inst = insts_[n];
     const OpInfo& op = ir::op_info(inst.op);

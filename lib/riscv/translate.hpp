@@ -86,6 +86,7 @@ class Translator {
   void branch(Condition condition, const Decoded& d);
   /// Goes on at `target`: within this block if the limits allow it, else by a jump.
   void go_to(std::uint64_t target);
+  bool is_join(std::uint64_t addr) const;
   bool is_covered(std::uint64_t addr) const;
   void begin_segment(std::uint64_t addr);
   void illegal() { end_with_stop(ir::StopReason::illegal_instruction, pc_); }
@@ -159,6 +160,10 @@ class Translator {
     std::uint8_t rd = 0, rs1 = 0, amount = 0;
   } slli_;
 
+  /// Targets of side exits that lie ahead: where the block comes to them, they join it.
+  static constexpr unsigned kMaxJoins = 16;
+  std::uint64_t joins_[kMaxJoins];
+  unsigned join_count_ = 0;
   std::uint32_t known_ = 1;  // bit n: values_[n] is what register n holds
   std::uint64_t values_[32];
 };

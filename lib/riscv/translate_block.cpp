@@ -41,7 +41,9 @@ TranslateResult Translator::run() {
     const Decoded d = ahead;
     const unsigned length = ahead_length;
     const std::uint64_t behind = pc_ + length;
-    out_.guest_instruction({pc_}, static_cast<std::uint8_t>(length));
+    const bool join = join_count_ != 0 && is_join(pc_);
+    if (join) known_ = 1;  // register 0
+    out_.guest_instruction({pc_}, static_cast<std::uint8_t>(length), join);
     ++count_;
     next_ = behind;
     have_ahead = window_.peek(behind, word);
@@ -89,6 +91,12 @@ bool Translator::is_covered(std::uint64_t addr) const {
   for (unsigned n = 0; n < segment_count_; ++n) {
     if (addr - segments_[n].begin < segments_[n].size) return true;
   }
+  return false;
+}
+
+bool Translator::is_join(std::uint64_t addr) const {
+  for (unsigned n = 0; n < join_count_; ++n)
+    if (joins_[n] == addr) return true;
   return false;
 }
 

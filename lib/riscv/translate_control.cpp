@@ -140,6 +140,7 @@ void Translator::branch(Condition condition, const Decoded& d) {
     } else {
       out_.exit_if(op, test.a, test.b, {target});
     }
+    if (join_count_ < kMaxJoins) joins_[join_count_++] = target;
     return;
   }
   const Opcode op = nth(Opcode::br_eq, test.condition, immediate);

@@ -70,10 +70,23 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
         return options.count_fuel && ended_at_own_head(vcpu, outcome) &&
                vcpu.frame().hot.fuel >= block->guest_inst_count();
       };
+      // Side exits go on at joins, unless every block is run for itself or its instructions are counted.
+      const auto interpret = [&](Vcpu& vcpu, BlockEnd end, std::int64_t start) {
+        for (;;) {
+          if (start >= 0)
+            end = NativeMachine::interpret(vcpu, *block, test::test_helpers(), options.count_fuel,
+                                           static_cast<std::uint32_t>(start));
+          start = -1;
+          if (!options.linked || options.count_fuel || end.outcome != interp::Outcome::block_done) return end;
+          for (const ir::Boundary& boundary : block->boundaries())
+            if (boundary.join && boundary.pc == vcpu.pc()) start = boundary.first_inst;
+          if (start < 0) return end;
+        }
+      };
       BlockEnd got, wanted;
-      do got = machine.run(native, *block, options);
+      do got = interpret(native, machine.run(native, *block, options), -1);
       while (goes_on(native, got.outcome));
-      do wanted = NativeMachine::interpret(interpreted, *block, test::test_helpers(), options.count_fuel);
+      do wanted = interpret(interpreted, {}, 0);
       while (goes_on(interpreted, wanted.outcome));
       const bool loop = ended_at_own_head(interpreted, wanted.outcome);
       rounds += loop ? 1 : 0;
@@ -170,6 +183,21 @@ TEST_CASE("loops with registers of their own") {
   rounds += lockstep(62, config, fuelled(), codegen::detect_host_features(), block_count(3000));
   rounds += lockstep(63, config, fuelled(), codegen::detect_host_features(), block_count(3000), true);
   if (NativeMachine::available()) CHECK(rounds > 0);
+}
+
+TEST_CASE("side exits that go on at joins") {
+  test::RandomBlockConfig config;
+  config.joins = 25;
+  config.host_roundings = true;
+  lockstep(71, config, kLinked, codegen::detect_host_features(), block_count(3000));
+  lockstep(72, config, single(), codegen::detect_host_features(), block_count(500));
+  lockstep(73, config, fuelled(), codegen::detect_host_features(), block_count(500));
+  config.loops = 20;
+  config.idioms = 30;
+  config.max_length = 30;
+  lockstep(74, config, kLinked, codegen::detect_host_features(), block_count(3000), true);
+  config.real = config.helpers = false;
+  lockstep(75, config, kLinked, codegen::detect_host_features(), block_count(3000), true);
 }
 
 TEST_CASE("the base instruction set alone") {

@@ -75,11 +75,23 @@ ir::BlockPtr RandomBlocks::next() {
   }
   const unsigned length = config_.min_length + rng_.below(config_.max_length - config_.min_length + 1);
   const GuestAddr first = {id_ << 16};
+  joins_ahead_.clear();
+  for (unsigned i = length; config_.joins != 0 && i-- > 1;)
+    if (rng_.percent(config_.joins)) joins_ahead_.push_back(first + 4 * i);
+  const auto boundary = [&](unsigned i) {
+    const GuestAddr at = first + 4 * i;
+    const bool join = !joins_ahead_.empty() && joins_ahead_.back() == at;
+    if (join) {
+      joins_ahead_.pop_back();
+      for (auto& list : temps_) list.clear();
+    }
+    builder_.guest_instruction(at, 4, join);
+  };
   for (unsigned i = 0; i + 1 < length; ++i) {
-    builder_.guest_instruction(first + 4 * i, 4);
+    boundary(i);
     guest_instruction();
   }
-  builder_.guest_instruction(first + 4 * (length - 1), 4);
+  boundary(length - 1);
   builder_.covers({first, 4 * length});
   terminal();
   auto made = builder_.build_verified(test_layout());
@@ -346,9 +358,9 @@ void RandomBlocks::side_exit(Opcode op) {
   const Value a = source(ValueClass::I);
   // Most comparisons of random values do not hold for equality only; bias the immediate ones towards staying.
   if (ir::op_info(op).form == Form::xrr) {
-    builder_.exit_if(op, a, rng_.percent(20) ? a : source(ValueClass::I), target());
+    builder_.exit_if(op, a, rng_.percent(20) ? a : source(ValueClass::I), exit_target());
   } else {
-    builder_.exit_if(op, a, rng_.pick(kImmediates), target());
+    builder_.exit_if(op, a, rng_.pick(kImmediates), exit_target());
   }
 }
 
@@ -359,6 +371,13 @@ void RandomBlocks::helper() {
   for (unsigned i = 0; i < arguments; ++i) values[i] = source(ValueClass::I);
   builder_.call_helper(dst, rng_.below(test_helpers().size()), values[0], values[1], values[2]);
   if (!dst.is_none()) defined(dst, ValueClass::I);
+}
+
+GuestAddr RandomBlocks::exit_target() {
+  if (joins_ahead_.empty() || rng_.percent(20)) return target();
+  // Mostly a near one.
+  const std::size_t n = joins_ahead_.size();
+  return joins_ahead_[n - 1 - rng_.below(static_cast<unsigned>(rng_.percent(70) ? 1 : n))];
 }
 
 GuestAddr RandomBlocks::target() {

@@ -34,6 +34,8 @@ struct RandomBlockConfig {
   unsigned idioms = 0;
   /// Percentage of exits that go to the block itself.
   unsigned loops = 0;
+  /// Percentage of guest instructions that are joins; most side exits then go to one that lies ahead.
+  unsigned joins = 0;
   /// Also blocks whose host rounding mode is not nearest-even (their front end must know).
   bool host_roundings = false;
 };
@@ -63,11 +65,13 @@ class RandomBlocks {
   void defined(Value v, ir::ValueClass cls);
   unsigned aux(ir::Opcode op, unsigned& aux2);
   GuestAddr target();
+  GuestAddr exit_target();
 
   Rng rng_;
   RandomBlockConfig config_;
   BlockBuilder builder_;
   std::uint64_t id_ = 0;
+  std::vector<GuestAddr> joins_ahead_;  ///< the nearest last
   RoundingMode rounding_ = RoundingMode::rne;
   // Few registers take most of a block's operands, so that they alias.
   std::vector<Value> favourites_[2];

@@ -52,9 +52,9 @@ class X64Compiler final : public codegen::Compiler {
                        codegen::Emitted& out) override {
     rewind();
     out.clear();
-    plan_.analyse(block, layout_, mem::kDisplacementSlack);
+    plan_.analyse(block, layout_, mem::kDisplacementSlack, options.linked && !options.count_fuel);
     const codegen::LoopResidents* const loop =
-        options.linked && loop_.choose(block, layout_, residents_) ? &loop_ : nullptr;
+        options.linked && loop_.choose(block, layout_, plan_, residents_) ? &loop_ : nullptr;
     std::span<const codegen::Resident> residents;
     if (options.linked) residents = loop != nullptr ? loop->residents() : residents_;
     emitter_.start(block, plan_, options, residents, loop, out);

@@ -140,6 +140,12 @@ void Emitter::go_round() {
 void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& exit = block_->exits()[inst.exit()];
   const x86::CondCode cc = compare(inst, cond, immediate);
+  if (plan().join != 0) {
+    const asmjit::Label label = as_.newLabel();
+    as_.j(cc, label);
+    join_edges_.push_back({plan().join, label, cache_.snapshot()});
+    return;
+  }
   ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
   if (is_back_edge(exit)) {
     const asmjit::Label label = as_.newLabel();

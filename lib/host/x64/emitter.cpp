@@ -23,6 +23,7 @@ void Emitter::start(const ir::Block& block, const codegen::Plan& plan, const cod
   sites_.clear();
   cold_.clear();
   checks_.clear();
+  join_edges_.clear();
   float_table_used_ = false;
   helper_ran_ = at_boundary_ = false;
   std::uint64_t cacheable = all_cacheable();
@@ -61,6 +62,7 @@ void Emitter::begin_block() {
 }
 
 void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
+  if (boundary.join) join(static_cast<std::uint16_t>(&boundary - block_->boundaries().data()));
   // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it
   // and the next.
   if (!at_boundary_) {
@@ -71,6 +73,38 @@ void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
   out_->code_map.push_back({static_cast<std::uint32_t>(as_.offset()), boundary.pc});
   // Costs a test of a flag where nobody listens.
   as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
+}
+
+void Emitter::join(std::uint16_t boundary) {
+  using Cache = codegen::RegisterCache<Emitter>;
+  std::vector<const Cache::Snapshot*> states;
+  std::vector<asmjit::Label> labels;
+  for (const JoinEdge& edge : join_edges_) {
+    if (edge.boundary != boundary) continue;
+    states.push_back(&edge.state);
+    labels.push_back(edge.label);
+  }
+  if (states.empty()) return;
+  std::vector<std::vector<Cache::Mend>> mends(states.size());
+  cache_.join(states, mends);
+  asmjit::Label here;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (mends[i].empty()) {
+      as_.bind(labels[i]);
+      continue;
+    }
+    if (!here.isValid()) {
+      here = as_.newLabel();
+      as_.bind(here);
+    }
+    cold(labels[i], [this, here, list = std::move(mends[i])] {
+      for (const Cache::Mend& mend : list) {
+        if (mend.knowledge != FloatKnowledge::raw) canonicalise(mend.reg, mend.knowledge);
+        if (mend.word != Cache::Mend::kNowhere) store_word(mend.word, mend.reg);
+      }
+      as_.jmp(here);
+    });
+  }
 }
 
 void Emitter::begin_instruction(std::size_t index) {

@@ -133,6 +133,8 @@ class Emitter {
   void attention_check(const ir::Exit& exit);
   void store_guest_addr(std::int32_t offset, std::uint64_t value);
   bool is_backward(const ir::Exit& exit) const;
+  /// Brings the side exits that go on at this boundary together with the way along the block.
+  void join(std::uint16_t boundary);
   void leave_inline();
   /// Whether the exit is the back edge of a loop that keeps its own registers.
   bool is_back_edge(const ir::Exit& exit) const { return loop_ != nullptr && exit.target == block_->key(); }
@@ -243,6 +245,13 @@ class Emitter {
     std::uint32_t inst;
   };
   std::vector<CheckStub> checks_;
+  /// A side exit that goes on at a join of the block.
+  struct JoinEdge {
+    std::uint16_t boundary;
+    asmjit::Label label;
+    codegen::RegisterCache<Emitter>::Snapshot state;
+  };
+  std::vector<JoinEdge> join_edges_;
   std::uint32_t compare_at_ = 0;
   bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
   bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
