@@ -65,6 +65,8 @@ struct FaultSite {
   std::uint32_t pending_nan32 = 0;
   /// Float registers whose low half is a binary32 and whose upper half is still to become all ones.
   std::uint32_t pending_box32 = 0;
+  /// Integer registers whose low half is still to be sign-extended.
+  std::uint32_t pending_extend = 0;
   /// Guest instructions of the block that were charged as fuel at entry but are not done.
   std::uint32_t fuel_refund = 0;
 };

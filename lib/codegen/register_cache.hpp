@@ -24,14 +24,17 @@
 
 namespace ashlar::codegen {
 
-/// What is known of a float value beyond its bits.
-enum class FloatKnowledge : std::uint8_t {
-  raw,       ///< nothing
-  boxed32,   ///< a well-formed boxed binary32
-  result32,  ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
-  result64,  ///< binary64 arithmetic result: a NaN may not be canonical yet
-  low32,     ///< the low half is a binary32; the upper half is not all ones yet
+/// What is known of a value beyond its bits, or is still to be done to them before anybody may see them.
+enum class Knowledge : std::uint8_t {
+  raw,        ///< nothing
+  boxed32,    ///< a well-formed boxed binary32
+  result32,   ///< boxed binary32 arithmetic result: a NaN may not be canonical yet
+  result64,   ///< binary64 arithmetic result: a NaN may not be canonical yet
+  low32,      ///< the low half is a binary32; the upper half is not all ones yet
+  extended,   ///< an integer that is its low half, sign-extended
+  extend_32,  ///< an integer whose low half is right and is still to be sign-extended
 };
+using FloatKnowledge = Knowledge;
 
 template <typename Ops>
 class RegisterCache {
@@ -225,6 +228,24 @@ class RegisterCache {
     return false;
   }
 
+  /// What is known once the host has made the register's bits what they are to be (Ops::canonicalise).
+  static constexpr Knowledge after_mending(Knowledge k) {
+    switch (k) {
+      case Knowledge::result32:
+      case Knowledge::low32:
+        return Knowledge::boxed32;
+      case Knowledge::result64:
+        return Knowledge::raw;
+      case Knowledge::extend_32:
+        return Knowledge::extended;
+      case Knowledge::raw:
+      case Knowledge::boxed32:
+      case Knowledge::extended:
+        break;
+    }
+    return k;
+  }
+
   FloatKnowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
   void set_knowledge(Reg r, FloatKnowledge k) {
     entries_[r.id].knowledge = k;
@@ -283,8 +304,8 @@ class RegisterCache {
       for (const Snapshot* edge : edges) dirty_ |= edge->dirty & r.mask();
     }
     std::uint64_t settled = 0;
-    for (std::uint64_t floats = (kept | resident_) & class_mask(true); floats != 0; floats &= floats - 1) {
-      const Reg r{static_cast<std::uint8_t>(std::countr_zero(floats))};
+    for (std::uint64_t all = kept | resident_; all != 0; all &= all - 1) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(all))};
       const FloatKnowledge mine = entries_[r.id].knowledge;
       bool same = true;
       FloatKnowledge common = after_mending(mine);
@@ -314,22 +335,9 @@ class RegisterCache {
 
  private:
   static constexpr bool is_pending(FloatKnowledge k) {
-    return k == FloatKnowledge::result32 || k == FloatKnowledge::result64 || k == FloatKnowledge::low32;
+    return k == Knowledge::result32 || k == Knowledge::result64 || k == Knowledge::low32 ||
+           k == Knowledge::extend_32;
   }
-  static constexpr FloatKnowledge after_mending(FloatKnowledge k) {
-    switch (k) {
-      case FloatKnowledge::result32:
-      case FloatKnowledge::low32:
-        return FloatKnowledge::boxed32;
-      case FloatKnowledge::result64:
-        return FloatKnowledge::raw;
-      case FloatKnowledge::raw:
-      case FloatKnowledge::boxed32:
-        break;
-    }
-    return k;
-  }
-
   static std::size_t index(ir::Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
   static constexpr std::uint64_t class_mask(bool is_float) {
     return is_float ? 0xffffffff00000000ull : 0x00000000ffffffffull;

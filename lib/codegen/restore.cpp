@@ -12,7 +12,11 @@ namespace {
 std::uint64_t value_of(const RegisterDump& dump, const FaultSite& site, unsigned number,
                        bool is_float) noexcept {
   namespace s = ir::semantics;
-  if (!is_float) return dump.gpr[number];
+  if (!is_float) {
+    const std::uint64_t value = dump.gpr[number];
+    if ((site.pending_extend >> number & 1) == 0) return value;
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(value)));
+  }
   const std::uint64_t bits = dump.vec[number];
   if ((site.pending_nan64 >> number & 1) != 0 && s::is_nan64(bits)) return s::kCanonicalNan64;
   if ((site.pending_nan32 >> number & 1) != 0 && s::is_nan32(static_cast<std::uint32_t>(bits)))

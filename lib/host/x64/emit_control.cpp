@@ -53,28 +53,35 @@ x86::CondCode swapped(Condition cond) {
 }  // namespace
 
 x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate) {
-  const Operand a = operand(inst.a, plan().next_a);
-  const auto against_zero = [this](const Operand& o) {
+  // Sign extension keeps every order: what is extended, or is still to be, is compared by its low half.
+  const bool narrow = is_extended(inst.a) && (immediate || is_extended(inst.b)) &&
+                      (is_unfinished(inst.a) || (!immediate && is_unfinished(inst.b)));
+  const unsigned bits = narrow ? 32 : 64;
+  const auto get = [&](Value v, std::uint16_t next) {
+    return narrow ? operand32(v, next) : operand(v, next);
+  };
+  const Operand a = get(inst.a, plan().next_a);
+  const auto against_zero = [this, bits](const Operand& o) {
+    const asmjit::Operand value =
+        o.kind == Operand::Kind::mem ? asmjit::Operand(word_mem(o.word)) : rm(o, bits);
+    compare_at_ = static_cast<std::uint32_t>(as_.offset());
     if (o.kind == Operand::Kind::mem) {
-      compare_at_ = static_cast<std::uint32_t>(as_.offset());
-      as_.cmp(word_mem(o.word), Imm(0));
+      as_.emit(I::kIdCmp, value, Imm(0));
     } else {
-      const Reg r = in_register(o);
-      compare_at_ = static_cast<std::uint32_t>(as_.offset());
-      as_.test(gp64(r), gp64(r));
+      as_.emit(I::kIdTest, value, value);
     }
   };
   if (immediate) {
     if (inst.imm == 0) {
       against_zero(a);
     } else {
-      const asmjit::Operand left = rm(a, 64);
+      const asmjit::Operand left = rm(a, bits);
       compare_at_ = static_cast<std::uint32_t>(as_.offset());
       as_.emit(I::kIdCmp, left, Imm(inst.imm));
     }
     return cond_code(cond);
   }
-  const Operand b = operand(inst.b, plan().next_b);
+  const Operand b = get(inst.b, plan().next_b);
   if (b.is_zero()) {
     against_zero(a);
     return cond_code(cond);
@@ -85,11 +92,11 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
   }
   if (a.is_reg() || b.is_reg()) {
     compare_at_ = static_cast<std::uint32_t>(as_.offset());
-    as_.emit(I::kIdCmp, rm(a, 64), rm(b, 64));
+    as_.emit(I::kIdCmp, rm(a, bits), rm(b, bits));
   } else {
     load(x86::rax, a);
     compare_at_ = static_cast<std::uint32_t>(as_.offset());
-    as_.emit(I::kIdCmp, x86::rax, rm(b, 64));
+    as_.emit(I::kIdCmp, x86::rax, rm(b, bits));
   }
   return cond_code(cond);
 }

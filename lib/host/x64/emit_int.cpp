@@ -11,15 +11,20 @@ namespace I = asmjit::x86::Inst;
 // ------------------------------------------------------------------------------------------------------------
 
 void Emitter::finish32(Reg dst, Extend extend) {
-  // 32-bit instructions zero-extend by themselves.
-  if (extend == Extend::sign32) as_.movsxd(gp64(dst), gp32(dst));
+  // 32-bit instructions zero-extend by themselves. Sign extension waits until somebody wants the upper half.
+  if (extend == Extend::sign32) cache_.set_knowledge(dst, codegen::Knowledge::extend_32);
 }
 
+/// Bit by bit: what it makes of two extended values is extended.
+bool Emitter::is_bitwise(InstId id) { return id == I::kIdAnd || id == I::kIdOr || id == I::kIdXor; }
+
 void Emitter::alu(const Inst& inst, InstId id, bool commutative, Extend extend) {
+  const bool extended = is_bitwise(id) && is_extended(inst.a) && is_extended(inst.b);
+  if (extended && (is_unfinished(inst.a) || is_unfinished(inst.b))) extend = Extend::sign32;
   const bool wide = extend == Extend::none;
   const unsigned bits = wide ? 64 : 32;
-  const Operand a = operand(inst.a, plan().next_a);
-  Operand b = operand(inst.b, plan().next_b);
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
+  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
   if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem && b.is_reg() &&
       plan().next_dst == codegen::InstPlan::kNever) {
     as_.emit(id, word_mem(a.word), gp64(b.reg));
@@ -42,12 +47,17 @@ void Emitter::alu(const Inst& inst, InstId id, bool commutative, Extend extend) 
     load(to, a);
     as_.emit(id, to, rm(b, bits));
   }
+  if (wide && extended) note_extended(dst);
   finish32(dst, extend);
 }
 
 void Emitter::alu_imm(const Inst& inst, InstId id, Extend extend) {
+  // A mask of 31 bits or fewer clears the upper half.
+  const bool masks = id == I::kIdAnd && inst.imm >= 0;
+  const bool extended = is_bitwise(id) && is_extended(inst.a);
+  if (extended && is_unfinished(inst.a)) extend = masks ? Extend::zero32 : Extend::sign32;
   const bool wide = extend == Extend::none;
-  const Operand a = operand(inst.a, plan().next_a);
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
   if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem &&
       plan().next_dst == codegen::InstPlan::kNever) {
     as_.emit(id, word_mem(a.word), Imm(inst.imm));
@@ -57,14 +67,15 @@ void Emitter::alu_imm(const Inst& inst, InstId id, Extend extend) {
   const x86::Gp to = wide ? gp64(dst) : gp32(dst);
   // A 32-bit operation in place clears the upper half by itself.
   if (wide || !a.is_reg() || a.reg != dst) load(to, a);
-  // A mask of 31 bits or fewer clears the upper half too: the 32-bit form is shorter.
-  as_.emit(id, id == I::kIdAnd && inst.imm >= 0 ? gp32(dst) : to, Imm(inst.imm));
+  as_.emit(id, masks ? gp32(dst) : to, Imm(inst.imm));
+  if (masks || (wide && extended)) note_extended(dst);
   finish32(dst, extend);
 }
 
 void Emitter::add(const Inst& inst, Extend extend) {
-  const Operand a = operand(inst.a, plan().next_a);
-  const Operand b = operand(inst.b, plan().next_b);
+  const bool wide = extend == Extend::none;
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
+  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
   if (a.is_reg() && b.is_reg() && inst.dst != inst.a && inst.dst != inst.b) {
     const Reg dst = define_int(inst);
     if (dst != a.reg && dst != b.reg) {
@@ -90,7 +101,8 @@ void Emitter::add(const Inst& inst, Extend extend) {
 }
 
 void Emitter::add_imm(const Inst& inst, Extend extend) {
-  const Operand a = operand(inst.a, plan().next_a);
+  const bool wide = extend == Extend::none;
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
   if (a.is_reg() && inst.dst != inst.a) {
     const Reg dst = define_int(inst);
     if (dst == a.reg) {
@@ -106,6 +118,7 @@ void Emitter::add_imm(const Inst& inst, Extend extend) {
     }
     if (extend == Extend::sign32 && inst.imm == 0) {
       as_.movsxd(gp64(dst), gp32(a.reg));
+      note_extended(dst);
       return;
     }
     const x86::Mem sum = x86::ptr(gp64(a.reg), inst.imm);
@@ -135,6 +148,7 @@ void Emitter::emit_const64(const Inst& inst) {
     return;
   }
   const Reg dst = define_int(inst);
+  if (fits) note_extended(dst);
   if (value == 0) {
     as_.xor_(gp32(dst), gp32(dst));
   } else if (value <= 0xffffffffu) {
@@ -145,8 +159,12 @@ void Emitter::emit_const64(const Inst& inst) {
 }
 
 void Emitter::emit_mov64(const Inst& inst) {
-  const Operand a = operand(inst.a, plan().next_a);
-  load(gp64(define_int(inst)), a);
+  const codegen::Knowledge known = knowledge_of(inst.a);
+  const Operand a = operand32(inst.a, plan().next_a);
+  const Reg dst = define_int(inst);
+  load(gp64(dst), a);
+  if (known == codegen::Knowledge::extended || known == codegen::Knowledge::extend_32)
+    cache_.set_knowledge(dst, known);
 }
 
 void Emitter::emit_add64(const Inst& inst) { add(inst, Extend::none); }
@@ -211,9 +229,9 @@ void Emitter::emit_xnor64(const Inst& inst) {
 void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
   const bool wide = extend == Extend::none;
   if (bmi2 != I::kIdNone && features_.bmi2) {
-    const Operand a = operand(inst.a, plan().next_a);
-    const Operand b = operand(inst.b, plan().next_b);
-    if (a.is_zero() || b.is_zero()) {  // both would go through rax
+    const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
+    const Operand b = operand32(inst.b, plan().next_b);  // the count is taken modulo the width
+    if (a.is_zero() || b.is_zero()) {                    // both would go through rax
       const Reg dst = define_int(inst);
       load(wide ? gp64(dst) : gp32(dst), a);
       finish32(dst, extend);
@@ -251,7 +269,7 @@ void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
 void Emitter::shift_imm(const Inst& inst, InstId id, Extend extend) {
   const bool wide = extend == Extend::none;
   const unsigned count = static_cast<unsigned>(inst.imm) & (wide ? 63u : 31u);
-  const Operand a = operand(inst.a, plan().next_a);
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
   const Reg dst = define_int(inst);
   const x86::Gp to = wide ? gp64(dst) : gp32(dst);
   if (!wide && a.is_reg() && a.reg == dst && count == 0 && extend == Extend::zero32) {
@@ -260,6 +278,7 @@ void Emitter::shift_imm(const Inst& inst, InstId id, Extend extend) {
   }
   if (wide || !a.is_reg() || a.reg != dst) load(to, a);
   if (count != 0) as_.emit(id, to, Imm(count));
+  if (extend == Extend::zero32 && id == I::kIdShr && count != 0) note_extended(dst);
   finish32(dst, extend);
 }
 
@@ -296,7 +315,7 @@ void Emitter::emit_addshl_u32(const Inst& inst) { scaled_add(inst, 32); }
 /// (the low `bits` of a << aux) + b.
 void Emitter::scaled_add(const Inst& inst, unsigned bits) {
   const unsigned count = inst.aux();
-  const Operand a = operand(inst.a, plan().next_a);
+  const Operand a = bits == 64 ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
   const Operand b = operand(inst.b, plan().next_b);
   const Reg dst = define_int(inst);
   const auto narrow = [bits](const x86::Gp& r) { return bits == 64 ? x86::Gp(r.r64()) : x86::Gp(r.r32()); };
@@ -324,7 +343,7 @@ void Emitter::scaled_add(const Inst& inst, unsigned bits) {
   }
 }
 void Emitter::emit_shl_u32(const Inst& inst) {
-  const Operand a = operand(inst.a, plan().next_a);
+  const Operand a = operand32(inst.a, plan().next_a);
   const Reg dst = define_int(inst);
   load(gp32(dst), a);
   if (inst.aux() != 0) as_.shl(gp64(dst), Imm(inst.aux()));
@@ -479,8 +498,9 @@ void Emitter::emit_max_u64(const Inst& inst) { min_max(inst, x86::CondCode::kB);
 // --------------------------------------------------------------------------------------------------------
 
 void Emitter::extend(const Inst& inst, unsigned bits, bool is_signed) {
-  const Operand a = operand(inst.a, plan().next_a);
+  const Operand a = operand32(inst.a, plan().next_a);
   const Reg dst = define_int(inst);
+  if (bits < 32 || is_signed) note_extended(dst);
   if (a.is_zero()) {
     as_.xor_(gp32(dst), gp32(dst));
     return;
@@ -673,6 +693,7 @@ void Emitter::set_if(const Inst& inst, Condition cond, bool immediate) {
   const Reg dst = define_int(inst);
   as_.emit(I::setccFromCond(cc), x86::al);
   as_.movzx(gp32(dst), x86::al);
+  note_extended(dst);
 }
 void Emitter::emit_set_eq(const Inst& inst) { set_if(inst, Condition::eq, false); }
 void Emitter::emit_set_eq_i(const Inst& inst) { set_if(inst, Condition::eq, true); }

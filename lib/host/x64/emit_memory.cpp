@@ -11,7 +11,7 @@ namespace I = asmjit::x86::Inst;
 
 Reg Emitter::address_base(const Inst& inst) {
   if (inst.a.is_zero()) return Reg{};
-  return cache_.use(inst.a, false, plan().next_a);
+  return use_int(inst.a, plan().next_a);
 }
 
 x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point) {
@@ -45,6 +45,7 @@ void Emitter::load_int(const Inst& inst, InstId id, std::uint32_t size, bool to6
   const Reg dst = define_int(inst);
   access_fault_here(point);
   as_.emit(id, to64 ? gp64(dst) : gp32(dst), from);
+  if (size < 4 || (size == 4 && to64)) note_extended(dst);
 }
 void Emitter::emit_ld8u(const Inst& inst) { load_int(inst, I::kIdMovzx, 1, false); }
 void Emitter::emit_ld8s(const Inst& inst) { load_int(inst, I::kIdMovsx, 1, true); }
@@ -57,7 +58,8 @@ void Emitter::emit_ld64(const Inst& inst) { load_int(inst, I::kIdMov, 8, true); 
 void Emitter::store_int(const Inst& inst, std::uint32_t size) {
   address_base(inst);
   Reg data;
-  if (!inst.b.is_zero()) data = cache_.use(inst.b, false, plan().next_b);
+  if (!inst.b.is_zero())
+    data = size == 8 ? use_int(inst.b, plan().next_b) : cache_.use(inst.b, false, plan().next_b);
   const FaultPoint point = fault_point();
   const x86::Mem to = address(inst, inst.imm, size, point);
   access_fault_here(point);
@@ -157,7 +159,7 @@ void Emitter::fetch_loop(const Inst& inst, std::uint32_t size,
     data = cache_.scratch(false);
     as_.xor_(gp32(data), gp32(data));
   } else {
-    data = cache_.use(inst.b, false, plan().next_b);
+    data = use_int(inst.b, plan().next_b);
   }
   Atomic at = atomic_address(inst, size);
   if (base.is_none()) {  // rax, where `address` put the constant, is the comparand of cmpxchg
@@ -186,7 +188,7 @@ void Emitter::fetch_logic(const Inst& inst, std::uint32_t size, InstId id) {
   if (inst.dst.is_temp() && plan().next_dst == InstPlan::kNever && !inst.b.is_zero()) {
     // Nobody wants the old value.
     address_base(inst);
-    const Reg data = cache_.use(inst.b, false, plan().next_b);
+    const Reg data = use_int(inst.b, plan().next_b);
     const Atomic at = atomic_address(inst, size);
     access_fault_here(at.point);
     as_.lock().emit(id, at.mem, sized(gp64(data), size));
@@ -235,7 +237,7 @@ void Emitter::emit_fetch_max_u64(const Inst& inst) { fetch_min_max(inst, 8, x86:
 void Emitter::compare_exchange(const Inst& inst, std::uint32_t size) {
   const Reg base = address_base(inst);
   const auto value = [this](Value v, std::uint16_t next) {
-    if (!v.is_zero()) return cache_.use(v, false, next);
+    if (!v.is_zero()) return use_int(v, next);
     const Reg r = cache_.scratch(false);
     as_.xor_(gp32(r), gp32(r));
     return r;
@@ -306,7 +308,7 @@ void Emitter::store_conditional(const Inst& inst, std::uint32_t size) {
     data = cache_.scratch(false);
     as_.xor_(gp32(data), gp32(data));
   } else {
-    data = cache_.use(inst.b, false, plan().next_b);
+    data = use_int(inst.b, plan().next_b);
   }
   // Before the fault point: what it held is then in the frame.
   const Reg granule = cache_.scratch(false);

@@ -180,8 +180,31 @@ Emitter::Operand Emitter::operand(Value v, std::uint16_t next, bool is_float) {
   if (v.is_zero()) return {Operand::Kind::zero, {}, 0};
   const Reg r = cache_.where(v);
   if (!r.is_none() || next != codegen::InstPlan::kNever)
-    return {Operand::Kind::reg, cache_.use(v, is_float, next), v.word};
+    return {Operand::Kind::reg, is_float ? cache_.use(v, true, next) : use_int(v, next), v.word};
   return {Operand::Kind::mem, {}, v.word};
+}
+
+Emitter::Operand Emitter::operand32(Value v, std::uint16_t next) {
+  if (v.is_zero() || !is_unfinished(v)) return operand(v, next);
+  return {Operand::Kind::reg, cache_.use(v, false, next), v.word};
+}
+
+Reg Emitter::use_int(Value v, std::uint16_t next) {
+  const Reg r = cache_.use(v, false, next);
+  widen(r);
+  return r;
+}
+
+void Emitter::widen(Reg r) {
+  if (cache_.knowledge(r) != codegen::Knowledge::extend_32) return;
+  canonicalise(r, codegen::Knowledge::extend_32);
+  note_extended(r);
+}
+
+codegen::Knowledge Emitter::knowledge_of(Value v) const {
+  if (v.is_zero()) return codegen::Knowledge::extended;
+  const Reg r = cache_.where(v);
+  return r.is_none() ? codegen::Knowledge::raw : cache_.knowledge(r);
 }
 
 Emitter::Operand Emitter::operand_in_place(Value v, std::uint16_t next, bool is_float) {
@@ -321,7 +344,20 @@ Emitter::FaultPoint Emitter::fault_point() {
   while (pending != 0) {
     const Reg r{static_cast<std::uint8_t>(std::countr_zero(pending))};
     pending &= pending - 1;
-    (cache_.knowledge(r) == FloatKnowledge::result64 ? point.pending64 : point.pending32) |= 1u << r.number();
+    const std::uint32_t bit = 1u << r.number();
+    switch (cache_.knowledge(r)) {
+      case codegen::Knowledge::result64:
+        point.pending64 |= bit;
+        break;
+      case codegen::Knowledge::result32:
+        point.pending32 |= bit;
+        break;
+      case codegen::Knowledge::extend_32:
+        point.pending_extend |= bit;
+        break;
+      default:
+        break;
+    }
   }
   return point;
 }
@@ -335,6 +371,7 @@ codegen::FaultSite Emitter::fault_site(const FaultPoint& point, std::uint32_t of
   site.write_back_count = point.write_back_count;
   site.pending_nan64 = point.pending64;
   site.pending_nan32 = point.pending32;
+  site.pending_extend = point.pending_extend;
   // Who goes on at the first instruction enters the block anew.
   const std::uint32_t done = index_ == 0 ? 0 : plan_->guest_inst_of(index_);
   site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
@@ -360,6 +397,10 @@ std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
 }
 
 void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
+  if (knowledge == codegen::Knowledge::extend_32) {
+    as_.movsxd(gp64(r), gp32(r));
+    return;
+  }
   const bool single = knowledge == FloatKnowledge::result32;
   const asmjit::Label fix = as_.newLabel();
   const asmjit::Label back = as_.newLabel();
@@ -382,8 +423,7 @@ void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
 void Emitter::canonicalise_pending(bool temporaries) {
   for (const PendingNan& p : pending_list(temporaries)) {
     canonicalise(p.reg, p.knowledge);
-    cache_.set_knowledge(
-        p.reg, p.knowledge == FloatKnowledge::result32 ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+    cache_.set_knowledge(p.reg, codegen::RegisterCache<Emitter>::after_mending(p.knowledge));
   }
 }
 

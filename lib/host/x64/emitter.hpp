@@ -69,6 +69,19 @@ class Emitter {
     bool is_zero() const { return kind == Kind::zero; }
   };
   Operand operand(Value v, std::uint16_t next, bool is_float = false);
+  /// The same where the low half of an integer is all that counts: its upper half may be anything.
+  Operand operand32(Value v, std::uint16_t next);
+  /// An integer in a register, all of it.
+  Reg use_int(Value v, std::uint16_t next);
+  void widen(Reg r);
+  /// What is known of an integer without looking at it.
+  codegen::Knowledge knowledge_of(Value v) const;
+  bool is_extended(Value v) const {
+    const codegen::Knowledge k = knowledge_of(v);
+    return k == codegen::Knowledge::extended || k == codegen::Knowledge::extend_32;
+  }
+  bool is_unfinished(Value v) const { return knowledge_of(v) == codegen::Knowledge::extend_32; }
+  void note_extended(Reg r) { cache_.set_knowledge(r, codegen::Knowledge::extended); }
   /// The same without bringing it into a register: for instructions that need many.
   Operand operand_in_place(Value v, std::uint16_t next, bool is_float = false);
   /// An integer operand in a register, rax for zero.
@@ -106,6 +119,7 @@ class Emitter {
   void bit_op(const Inst& inst, InstId id);
   void bit_op_imm(const Inst& inst, InstId id);
   void set_if(const Inst& inst, Condition cond, bool immediate);
+  static bool is_bitwise(InstId id);
   void finish32(Reg dst, Extend extend);
 
   struct PendingNan {
@@ -169,7 +183,7 @@ class Emitter {
   struct FaultPoint {
     std::uint32_t write_back_begin = 0;
     std::uint16_t write_back_count = 0;
-    std::uint32_t pending64 = 0, pending32 = 0;
+    std::uint32_t pending64 = 0, pending32 = 0, pending_extend = 0;
   };
   FaultPoint fault_point();
   codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;
