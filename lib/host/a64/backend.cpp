@@ -57,7 +57,7 @@ class A64Compiler final : public codegen::Compiler {
     out.clear();
     plan_.analyse(block, layout_, mem::kDisplacementSlack);
     const codegen::LoopResidents* const loop =
-        options.linked && loop_.choose(block, layout_, residents_) ? &loop_ : nullptr;
+        options.linked && loop_.choose(block, layout_, plan_, residents_) ? &loop_ : nullptr;
     std::span<const codegen::Resident> residents;
     if (options.linked) residents = loop != nullptr ? loop->residents() : residents_;
     emitter_.start(block, plan_, options, residents, loop, out);
