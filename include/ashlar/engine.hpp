@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -83,6 +84,13 @@ struct RunLimits {
   std::optional<std::uint64_t> fuel;
 };
 
+/// How often the interpreter has entered a block, about: threads may lose counts, and engines that compile
+/// set it back for blocks that they can't compile now.
+struct BlockExecutions {
+  BlockKey key;
+  std::uint32_t executions = 0;
+};
+
 class ExecutionEngine;
 
 /// What executors and threads share: translated blocks, the code cache, the stats. Must outlive its
@@ -102,6 +110,26 @@ class ASHLAR_API ExecutionContext final {
   void invalidate(GuestRange range);
   /// Everything.
   void flush();
+  /// No engine of this context compiles the block that begins at `key` until `unpin`: it is interpreted,
+  /// every time. Compiled code of it becomes unreachable, as by `invalidate`. For blocks with special
+  /// instructions, say. A block that begins before the key and runs on into its code is another block.
+  void pin_to_interpreter(BlockKey key);
+  void unpin(BlockKey key);
+
+  /// Brings every vCPU of this context to a block boundary, its state in memory, calls `function` on this
+  /// thread with the vCPUs that the context has run, and lets them go on, also when `function` throws.
+  /// Safepoints come one after the other. Meanwhile runs that begin wait, and so does who destroys one of the
+  /// vCPUs on another thread. The time until `function` is called is bounded as a halt's is: a vCPU that is
+  /// in a helper is waited for. `function` may use the context, but run no vCPU of it. Precondition: this
+  /// thread is not in a helper of a vCPU of this context.
+  void at_safepoint(const std::function<void(std::span<Vcpu* const>)>& function);
+  /// Gives back at least `bytes` of code memory, if there is as much, by removing the compiled code that has
+  /// not been looked up for longest; returns how many bytes of code were removed. Whole chunks go, so it may
+  /// be more. The memory itself is free when no vCPU can be inside any more. It costs the guests recompiling.
+  std::uint64_t trim(std::uint64_t bytes);
+  /// The blocks that the interpreter has entered most often, the first first, at most `limit`. For collectors
+  /// and schedulers that poll: costs a walk over all blocks.
+  std::vector<BlockExecutions> block_executions(std::size_t limit) const;
   /// Translates (or finds) a block and returns its IR as text, before and after optimising; for dumps and
   /// tests.
   Result<std::string> dump_ir(BlockKey key, bool optimised);

@@ -28,6 +28,7 @@ enum Attention : std::uint32_t {
   kAttendFlush = 2,      ///< translations were invalidated: forget the jump cache and return stack
   kAttendSafepoint = 4,  ///< somebody waits for all vCPUs at block boundaries
   kAttendExit = 8,       ///< a helper asks to leave the block
+  kAttendPolicy = 16,    ///< the engine's preferences have changed: go to the dispatcher
 };
 
 struct VcpuHot {

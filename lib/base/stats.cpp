@@ -15,7 +15,7 @@ constexpr StatInfo kStats[kStatCount] = {
 
 /// The list's own rule: what says "now" at its end is a gauge.
 constexpr bool is_gauge(std::size_t index) {
-  constexpr std::string_view kNow = ", now";
+  constexpr std::string_view kNow = " now";
   const std::string_view help = kStats[index].help;
   return help.size() >= kNow.size() && help.substr(help.size() - kNow.size()) == kNow;
 }

@@ -37,6 +37,14 @@ class LiveStats {
   }
   void subtract(Stat stat, std::uint64_t n = 1) noexcept { add(stat, std::uint64_t{0} - n); }
 
+  /// For gauges that are the greatest value so far; such a one is in no cell.
+  void raise(Stat stat, std::uint64_t value) noexcept {
+    std::atomic<std::uint64_t>& most = shared_[static_cast<std::size_t>(stat)];
+    std::uint64_t now = most.load(std::memory_order_relaxed);
+    while (value > now && !most.compare_exchange_weak(now, value, std::memory_order_relaxed)) {
+    }
+  }
+
   /// From here to detach the cell is part of every snapshot; what it has counted stays in afterwards.
   void attach(StatsCell& cell);
   /// Leaves the cell at zero.

@@ -170,6 +170,20 @@ void CodeCache::evict(const CacheLock& lock, Removed& removed) {
   }
 }
 
+std::uint64_t CodeCache::trim(const CacheLock& lock, std::uint64_t bytes, Removed& removed) {
+  std::uint64_t trimmed = 0;
+  while (trimmed < bytes) {
+    const std::uint32_t chunk = space_.coldest_to_close();
+    if (chunk == CodeSpace::kNone) break;
+    std::vector<Translation*> found;
+    space_.collect(
+        chunk, [](const Translation& t) { return t.state_ == Translation::State::live; }, found);
+    for (const Translation* translation : found) trimmed += translation->code_size_;
+    remove(lock, found, removed);
+  }
+  return trimmed;
+}
+
 /// By the epoch domain, when nobody can be inside.
 void CodeCache::destroy(void* object) noexcept {
   auto* const translation = static_cast<Translation*>(object);

@@ -132,6 +132,10 @@ class CodeCache {
   /// nothing if there is enough.
   void evict(const CacheLock& lock, Removed& removed);
 
+  /// Removes the coldest chunks' translations, at least `bytes` of them if there are as many; gives how many
+  /// bytes of code that was.
+  std::uint64_t trim(const CacheLock& lock, std::uint64_t bytes, Removed& removed);
+
   // --- for the engine's set-up, dumps, tests ---
 
   CodeMemory& memory() noexcept { return memory_; }

@@ -218,6 +218,15 @@ std::uint32_t CodeSpace::coldest_if_due() noexcept {
   return eviction_due_.load(std::memory_order_relaxed) ? coldest() : kNone;
 }
 
+std::uint32_t CodeSpace::coldest_to_close() noexcept {
+  std::lock_guard lock(mutex_);
+  if (const std::uint32_t found = coldest(); found != kNone) return found;
+  if (open_ == kNone || chunks_[open_].live.load(std::memory_order_relaxed) == 0) return kNone;
+  const std::uint32_t closing = open_;
+  close_chunk();
+  return closing;
+}
+
 CodeSpace::Usage CodeSpace::usage() const {
   std::lock_guard lock(mutex_);
   Usage usage{free_.size(), 0};

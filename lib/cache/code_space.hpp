@@ -104,6 +104,9 @@ class CodeSpace {
   /// The chunk to evict, if eviction is due: the one that has not been touched for longest; or kNone. To be
   /// called again after its translations have been removed.
   std::uint32_t coldest_if_due() noexcept;
+  /// The chunk with live translations that has not been touched for longest, whether eviction is due or not;
+  /// the open one, which is closed then, if there is no other. Or kNone.
+  std::uint32_t coldest_to_close() noexcept;
   /// Appends all translations in the chunk that accept(translation) wants; those of which may be released
   /// meanwhile are gone when it is called. The function must not use the space.
   template <typename Accept>

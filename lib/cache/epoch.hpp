@@ -58,8 +58,11 @@ class EpochDomain {
     if (waiting_.load(std::memory_order_relaxed)) reclaim();
   }
   static bool inside(const EpochParticipant& participant) noexcept {
-    return participant.epoch_.load(std::memory_order_relaxed) != EpochParticipant::kIdle;
+    return participant.epoch_.load(std::memory_order_acquire) != EpochParticipant::kIdle;
   }
+  /// After this, every participant either is seen inside, or sees when it enters what the caller has stored
+  /// before.
+  void barrier() const noexcept { full_barrier(); }
 
   using Destroy = void (*)(void* object) noexcept;
   struct Garbage {

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <ashlar/ir_text.hpp>
@@ -59,7 +61,8 @@ engine::Jit& ExecutionContext::Impl::jit() {
   if (engine::Jit* made = jit_made_.load(std::memory_order_acquire)) return *made;
   std::lock_guard lock(jit_mutex_);
   if (jit_ == nullptr) {
-    jit_ = std::make_unique<engine::Jit>(engine::Jit::Parts{config_, translator_, changes_, epochs_, stats_});
+    jit_ = std::make_unique<engine::Jit>(
+        engine::Jit::Parts{config_, translator_, changes_, pinned_, epochs_, stats_});
     jit_made_.store(jit_.get(), std::memory_order_release);
   }
   return *jit_;
@@ -99,6 +102,45 @@ void ExecutionContext::Impl::fence_instructions() {
   });
 }
 
+void ExecutionContext::Impl::pin(BlockKey key) {
+  pinned_.add(key);
+  drop_code([&](auto& code, const auto& lock, auto& removed) {
+    for (std::size_t i = 0; i < cache::kFlavours; ++i) {
+      const cache::Flavour flavour{(i & 1) != 0, (i & 2) != 0, (i & 4) != 0};
+      code.remove(lock, key, flavour, removed);
+    }
+  });
+}
+
+void ExecutionContext::Impl::unpin(BlockKey key) { pinned_.remove(key); }
+
+void ExecutionContext::Impl::at_safepoint(const std::function<void(std::span<Vcpu* const>)>& function) {
+  std::lock_guard one_at_a_time(safepoint_mutex_);
+  struct Active {
+    explicit Active(engine::VcpuRegistry& of) : registry(of) { registry.begin_safepoint(); }
+    ~Active() { registry.end_safepoint(); }
+    engine::VcpuRegistry& registry;
+  } const active(*registry_);
+  // Afterwards each vCPU either shows that it is inside, or will see its attention bit when it enters.
+  epochs_.barrier();
+  // Those that run look up within some blocks: a few attempts in a row, then with sleeps.
+  for (unsigned attempt = 0; !registry_->all_outside(); ++attempt) {
+    if (attempt < 50) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
+  const std::vector<Vcpu*> vcpus = registry_->vcpus();
+  function(vcpus);
+}
+
+std::uint64_t ExecutionContext::Impl::trim(std::uint64_t bytes) {
+  std::uint64_t trimmed = 0;
+  drop_code([&](auto& code, const auto& lock, auto& removed) { trimmed = code.trim(lock, bytes, removed); });
+  return trimmed;
+}
+
 void ExecutionContext::Impl::code_changed(GuestRange range) { invalidate(range); }
 
 Result<std::unique_ptr<ExecutionContext>> ExecutionContext::create(const ContextConfig& config) {
@@ -123,6 +165,30 @@ const ContextConfig& ExecutionContext::config() const noexcept { return impl_->c
 StatsSnapshot ExecutionContext::stats() const { return impl_->stats().snapshot(); }
 void ExecutionContext::invalidate(GuestRange range) { impl_->invalidate(range); }
 void ExecutionContext::flush() { impl_->flush(); }
+void ExecutionContext::pin_to_interpreter(BlockKey key) { impl_->pin(key); }
+void ExecutionContext::unpin(BlockKey key) { impl_->unpin(key); }
+void ExecutionContext::at_safepoint(const std::function<void(std::span<Vcpu* const>)>& function) {
+  impl_->at_safepoint(function);
+}
+std::uint64_t ExecutionContext::trim(std::uint64_t bytes) { return impl_->trim(bytes); }
+
+std::vector<BlockExecutions> ExecutionContext::block_executions(std::size_t limit) const {
+  std::vector<BlockExecutions> all;
+  engine::IrCache& blocks = impl_->ir_cache();
+  const auto lock = blocks.lock();
+  blocks.for_each(lock, [&](const engine::IrBlock& block) {
+    const std::uint32_t executions = block.executions.load(std::memory_order_relaxed);
+    if (executions != 0) all.push_back({block.key(), executions});
+  });
+  const std::size_t count = std::min(limit, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(),
+                    [](const BlockExecutions& a, const BlockExecutions& b) {
+                      return a.executions != b.executions ? a.executions > b.executions
+                                                          : a.key.addr.value < b.key.addr.value;
+                    });
+  all.resize(count);
+  return all;
+}
 
 namespace {
 

@@ -12,6 +12,7 @@
 #include "engine/change_log.hpp"
 #include "engine/ir_cache.hpp"
 #include "engine/jit.hpp"
+#include "engine/pinned_blocks.hpp"
 #include "engine/translator.hpp"
 #include "engine/vcpu_data.hpp"
 
@@ -44,6 +45,13 @@ class ExecutionContext::Impl final : public CodeObserver {
 
   void code_changed(GuestRange range) override;
 
+  /// From here on the block of this key is interpreted.
+  void pin(BlockKey key);
+  void unpin(BlockKey key);
+
+  void at_safepoint(const std::function<void(std::span<Vcpu* const>)>& function);
+  std::uint64_t trim(std::uint64_t bytes);
+
   /// Made when first asked for.
   engine::Jit& jit();
   /// Sees off what has been removed from the code cache: tells the vCPUs, then retires it.
@@ -61,9 +69,11 @@ class ExecutionContext::Impl final : public CodeObserver {
   LiveStats stats_;
   cache::EpochDomain epochs_;
   engine::ChangeLog changes_;
+  engine::PinnedBlocks pinned_;
   engine::Translator translator_;
   engine::IrCache ir_cache_;
   std::shared_ptr<engine::VcpuRegistry> registry_;
+  std::mutex safepoint_mutex_;  ///< held during a safepoint
   std::mutex jit_mutex_;
   std::unique_ptr<engine::Jit> jit_;
   std::atomic<engine::Jit*> jit_made_{nullptr};

@@ -173,7 +173,7 @@ const char* to_string(ExitReason reason) noexcept {
 InterpreterExecutor::InterpreterExecutor(ExecutionContext& context) : context_(context) {}
 
 ExecutionResult InterpreterExecutor::execute_block(Vcpu& vcpu, BlockKey key) {
-  Session session(context_.impl(), vcpu);
+  Session session(context_.impl(), vcpu, IrBlock::Form::prepared);
   interp::RunState state = make_state(context_.impl(), vcpu);
   state.single_block = true;
   return execute_one(session, state, key);
@@ -181,7 +181,7 @@ ExecutionResult InterpreterExecutor::execute_block(Vcpu& vcpu, BlockKey key) {
 
 std::size_t InterpreterExecutor::execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,
                                                 std::span<ExecutionResult> results) {
-  Session session(context_.impl(), vcpu);
+  Session session(context_.impl(), vcpu, IrBlock::Form::prepared);
   interp::RunState state = make_state(context_.impl(), vcpu);
   state.single_block = true;
   const std::size_t count = std::min(keys.size(), results.size());
@@ -193,7 +193,7 @@ std::size_t InterpreterExecutor::execute_blocks(Vcpu& vcpu, std::span<const Bloc
 }
 
 ExecutionResult InterpreterExecutor::run(Vcpu& vcpu, const RunLimits& limits) {
-  Session session(context_.impl(), vcpu);
+  Session session(context_.impl(), vcpu, IrBlock::Form::prepared);
   interp::RunState state = make_state(context_.impl(), vcpu);
   constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
   const auto fuel = static_cast<std::int64_t>(std::min(limits.fuel.value_or(0), kMost));

@@ -5,13 +5,14 @@
 #include <new>
 #include <utility>
 
+#include "base/slab.hpp"
 #include "interp/prepare.hpp"
 
 namespace ashlar::engine {
 
 using interp::CodeBlock;
 
-IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest) {
+IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest, Form form) {
   const GuestRange own{block->key().addr, 1};
   const std::size_t exits = block->exits().size();
   const std::size_t nodes = block->guest_ranges().empty() ? 1 : cache::page_node_count(block->guest_ranges());
@@ -19,11 +20,12 @@ IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest) {
   static_assert(sizeof(IrBlock) % alignof(Link) == 0 && sizeof(Link) % alignof(Node) == 0 &&
                 sizeof(Node) % alignof(std::atomic<CodeBlock*>) == 0 &&
                 sizeof(std::atomic<CodeBlock*>) % alignof(ir::Inst) == 0);
-  const std::size_t insts = block->insts().size();
+  const std::size_t insts = form == Form::prepared ? block->insts().size() : 0;
   const std::size_t bytes = sizeof(IrBlock) + exits * sizeof(Link) + nodes * sizeof(Node) +
                             exits * sizeof(std::atomic<CodeBlock*>) + insts * sizeof(ir::Inst);
-  auto* at = static_cast<std::byte*>(::operator new(bytes));
+  auto* at = static_cast<std::byte*>(slab_allocate(bytes));
   auto* made = new (at) IrBlock;
+  made->bytes_ = bytes;
   at += sizeof(IrBlock);
   made->links_ = reinterpret_cast<Link*>(at);
   std::uninitialized_value_construct_n(made->links_, exits);
@@ -34,10 +36,13 @@ IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest) {
   made->successors = reinterpret_cast<std::atomic<CodeBlock*>*>(at);
   std::uninitialized_value_construct_n(made->successors, exits);
   at += exits * sizeof(std::atomic<CodeBlock*>);
-  auto* const prepared = reinterpret_cast<ir::Inst*>(at);
-  std::uninitialized_value_construct_n(prepared, insts);
-  interp::prepare(block->insts(), {prepared, insts});
-  made->insts = prepared;
+  made->insts = block->insts().data();
+  if (form == Form::prepared) {
+    auto* const prepared = reinterpret_cast<ir::Inst*>(at);
+    std::uninitialized_value_construct_n(prepared, insts);
+    interp::prepare(block->insts(), {prepared, insts});
+    made->insts = prepared;
+  }
   made->page_node_count_ = nodes;
   made->own_range_ = own;
   made->digest_ = digest;
@@ -46,18 +51,22 @@ IrBlock* IrBlock::make(ir::BlockPtr block, const CodeDigest& digest) {
   return made;
 }
 
-void IrBlock::destroy(void* block) noexcept {
-  static_cast<IrBlock*>(block)->~IrBlock();
-  ::operator delete(block);
+void IrBlock::destroy(void* object) noexcept {
+  auto* const block = static_cast<IrBlock*>(object);
+  const std::size_t bytes = block->bytes_;
+  block->~IrBlock();
+  slab_free(object, bytes);
 }
 
 IrCache::~IrCache() {
-  Removed left;
-  remove_all(lock(), left);
-  for (const auto& garbage : left) garbage.destroy(garbage.object);
+  // Nobody is inside: no need to take them out of tables and lists one by one.
+  std::vector<IrBlock*> left;
+  table_.for_each([&](IrBlock& block) { left.push_back(&block); });
+  for (IrBlock* block : left) IrBlock::destroy(block);
 }
 
-IrCache::Got IrCache::get(const BlockKey& key, TranslationBuffers& buffers, StatsCell& stats) {
+IrCache::Got IrCache::get(const BlockKey& key, TranslationBuffers& buffers, StatsCell& stats,
+                          IrBlock::Form form) {
   if (IrBlock* block = table_.find(key)) {
     stats.add(Stat::lookup_hits);
     return {block, {}, true};
@@ -76,7 +85,7 @@ IrCache::Got IrCache::get(const BlockKey& key, TranslationBuffers& buffers, Stat
       table_.abandon(key);
       return {nullptr, translated.fault, false};
     }
-    IrBlock* const made = IrBlock::make(std::move(translated.block), translated.digest);
+    IrBlock* const made = IrBlock::make(std::move(translated.block), translated.digest, form);
     if (add(key, since, made) != nullptr) return {made, {}, false};
     if (attempt == kAttempts) {
       table_.abandon(key);

@@ -22,10 +22,13 @@
 namespace ashlar::engine {
 
 /// A block in the cache, in one allocation with its exits and page nodes. Only `successors`, `executions` and
-/// `hot_threshold` change while vCPUs use it; the rest is the cache's, under its lock.
+/// `refused` change while vCPUs use it; the rest is the cache's, under its lock.
 class IrBlock final : public interp::CodeBlock {
  public:
-  static IrBlock* make(ir::BlockPtr block, const CodeDigest& digest);
+  /// What the interpreter gets: the IR as it is, which it executes at two thirds of the speed, or a prepared
+  /// copy, which costs time and memory.
+  enum class Form : std::uint8_t { plain, prepared };
+  static IrBlock* make(ir::BlockPtr block, const CodeDigest& digest, Form form);
   static void destroy(void* block) noexcept;
 
   BlockKey key() const noexcept { return block->key(); }
@@ -36,6 +39,12 @@ class IrBlock final : public interp::CodeBlock {
   }
   std::span<cache::PageNode<IrBlock>> page_nodes() noexcept { return {page_nodes_, page_node_count_}; }
   const CodeDigest& digest() const noexcept { return digest_; }
+  /// Whether it is in the cache. Who makes something else of the block publishes that under a lock and asks
+  /// for this under the same lock: who changes guest code takes the IR away before it takes that lock.
+  bool alive() const noexcept { return alive_.load(std::memory_order_seq_cst); }
+
+  /// The compiler will not have the block. Set by whoever tried.
+  std::atomic<bool> refused{false};
 
  private:
   friend class IrCache;
@@ -55,9 +64,10 @@ class IrBlock final : public interp::CodeBlock {
   GuestRange own_range_;
   cache::PageNode<IrBlock>* page_nodes_ = nullptr;
   std::size_t page_node_count_ = 0;
+  std::size_t bytes_ = 0;  ///< of the allocation
   Link* links_ = nullptr;  ///< one for each exit
   Link* incoming_ = nullptr;
-  bool alive_ = false;  ///< in the table
+  std::atomic<bool> alive_{false};  ///< in the table; changes under the cache's lock
 };
 
 /// Thread-safe. `find`, `get` and `link` only inside the epoch domain: a block that they give stays valid
@@ -80,7 +90,7 @@ class IrCache {
     bool unpublished = false;
   };
   /// Finds or translates.
-  Got get(const BlockKey& key, TranslationBuffers& buffers, StatsCell& stats);
+  Got get(const BlockKey& key, TranslationBuffers& buffers, StatsCell& stats, IrBlock::Form form);
 
   /// Makes the exit lead to `to` from now on, unless one of the blocks has been removed.
   void link(IrBlock& from, std::uint32_t exit, IrBlock& to, StatsCell& stats);
@@ -93,6 +103,12 @@ class IrCache {
     std::unique_lock<std::mutex> held_;
   };
   Lock lock() const { return Lock(mutex_); }
+
+  /// Calls function(const IrBlock&) for every block; it must not use the cache.
+  template <typename Function>
+  void for_each(const Lock&, Function&& function) const {
+    table_.for_each([&](const IrBlock& block) { function(block); });
+  }
 
   using Removed = std::vector<cache::EpochDomain::Garbage>;
   /// These make blocks unreachable, but for vCPUs' own tables, and append them to `removed`, which the caller

@@ -95,6 +95,7 @@ Jit::Jit(const Parts& parts)
     : config_(parts.config),
       translator_(parts.translator),
       changes_(parts.changes),
+      pinned_(parts.pinned),
       epochs_(parts.epochs),
       stats_(parts.stats),
       backend_(make_host_backend(parts.config.code_limit)) {
@@ -179,19 +180,23 @@ void Jit::give_back(std::unique_ptr<Workshop> workshop) {
   workshops_.push_back(std::move(workshop));
 }
 
-bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen::Emitted& out,
-               CodeDigest& digest, Got& got, StatsCell& stats) {
-  const Translated translated = translator_.translate(key, workshop.buffers, stats);
-  if (translated.block == nullptr) {
-    got.fault = translated.fault;
-    return false;
+bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const IrBlock* source,
+               codegen::Emitted& out, CodeDigest& digest, Got& got, StatsCell& stats) {
+  Translated translated;
+  if (source == nullptr) {
+    translated = translator_.translate(key, workshop.buffers, stats);
+    if (translated.block == nullptr) {
+      got.fault = translated.fault;
+      return false;
+    }
   }
   const std::uint64_t begin = nanoseconds();
-  digest = translated.digest;
+  const ir::Block& block = source != nullptr ? *source->block : *translated.block;
+  digest = source != nullptr ? source->digest() : translated.digest;
   codegen::CompileOptions options;
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
-  const ir::Block& optimised = workshop.optimiser.optimise(*translated.block);
+  const ir::Block& optimised = workshop.optimiser.optimise(block);
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
   workshop.optimiser.name_origins(out.access_faults);
@@ -200,6 +205,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, codegen
   if (!compiled) {
     if (config_.logger != nullptr)
       config_.logger->error("block 0x{:x} is interpreted: {}", key.addr.value, compiled.error().message);
+    got.refused = true;
     return false;
   }
   stats.add(Stat::blocks_compiled);
@@ -219,13 +225,15 @@ void Jit::make_room(CodeCache::Removed& removed) {
   code_->evict(lock, removed);
 }
 
-Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCache::Removed& removed) {
+Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCache::Removed& removed,
+                  const IrBlock* source) {
   if (Translation* found = code_->find(key, flavour)) {
     stats.add(Stat::lookup_hits);
     code_->touch(*found);
     return {found, {}, true};
   }
   stats.add(Stat::lookup_misses);
+  if (pinned_.contains(key)) return {};
   if (const auto claim = code_->claim(key, flavour, cache::OnBusy::wait); !claim.claimed)
     return {claim.value, {}, true};
   std::unique_ptr<Workshop> workshop = borrow();
@@ -235,14 +243,19 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
   for (int attempt = 0; attempt < kAttempts && got.translation == nullptr; ++attempt) {
     const ChangeLog::Moment since = changes_.now();
     CodeDigest digest;
-    if (!emit(*workshop, key, flavour, workshop->emitted, digest, got, stats)) break;
+    if (!emit(*workshop, key, flavour, source, workshop->emitted, digest, got, stats)) break;
     CodeCache::Making making{&workshop->emitted, {{static_cast<std::uint64_t>(digest.kind), digest.hash}}};
     const CodeCache::Outcome outcome = code_->make(std::span(&making, 1), flavour);
     if (outcome == CodeCache::Outcome::no_space) make_room(removed);
+    got.refused = outcome == CodeCache::Outcome::too_large;
     if (outcome != CodeCache::Outcome::made) break;
     const cache::CacheLock lock = code_->lock();
-    if (changes_.changed_since(since, making.made->guest_ranges())) {
+    const bool pinned = pinned_.contains(key);
+    if (pinned ||
+        (source != nullptr ? !source->alive() : changes_.changed_since(since, making.made->guest_ranges()))) {
       code_->withdraw(lock, *making.made, removed);
+      if (pinned) break;
+      source = nullptr;
       continue;
     }
     code_->publish(lock, std::span(&making.made, 1));
@@ -269,14 +282,14 @@ void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& st
   std::unique_ptr<Workshop> workshop;
   const ChangeLog::Moment since = changes_.now();
   for (const BlockKey& key : keys) {
-    if (code_->find(key, flavour) != nullptr) continue;
+    if (code_->find(key, flavour) != nullptr || pinned_.contains(key)) continue;
     // Who is being compiled by somebody else, or stands in the batch twice, is looked up again later.
     if (!code_->claim(key, flavour, cache::OnBusy::leave).claimed) continue;
     if (workshop == nullptr) workshop = borrow();
     auto job = std::make_unique<Job>();
     job->key = key;
     Got got;
-    if (!emit(*workshop, key, flavour, job->emitted, job->digest, got, stats)) {
+    if (!emit(*workshop, key, flavour, nullptr, job->emitted, job->digest, got, stats)) {
       code_->abandon(key, flavour);
       continue;
     }
@@ -296,7 +309,8 @@ void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& st
     const cache::CacheLock lock = code_->lock();
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       Translation* const made = makings[i].made;
-      if (made != nullptr && !changes_.changed_since(since, made->guest_ranges())) {
+      if (made != nullptr && !pinned_.contains(jobs[i]->key) &&
+          !changes_.changed_since(since, made->guest_ranges())) {
         good.push_back(made);
         continue;
       }

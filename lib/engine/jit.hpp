@@ -14,6 +14,8 @@
 #include "cache/code_memory.hpp"
 #include "codegen/backend.hpp"
 #include "engine/change_log.hpp"
+#include "engine/ir_cache.hpp"
+#include "engine/pinned_blocks.hpp"
 #include "engine/translator.hpp"
 #include "opt/optimise.hpp"
 
@@ -27,6 +29,7 @@ class Jit {
     const ContextConfig& config;
     const Translator& translator;
     const ChangeLog& changes;
+    const PinnedBlocks& pinned;
     cache::EpochDomain& epochs;
     LiveStats& stats;
   };
@@ -54,9 +57,11 @@ class Jit {
     cache::Translation* translation = nullptr;  ///< null: `fault`, or interpret the block this time
     Fault fault;
     bool hit = false;
+    bool refused = false;  ///< the block can't be compiled, now or later
   };
-  /// Finds or compiles.
-  Got get(const BlockKey& key, cache::Flavour flavour, StatsCell& stats, cache::CodeCache::Removed& removed);
+  /// Finds or compiles. `source`: the block's IR, which spares translating the guest code again.
+  Got get(const BlockKey& key, cache::Flavour flavour, StatsCell& stats, cache::CodeCache::Removed& removed,
+          const IrBlock* source = nullptr);
   /// Compiles those that are not there, together.
   void prepare(std::span<const BlockKey> keys, cache::Flavour flavour, StatsCell& stats,
                cache::CodeCache::Removed& removed);
@@ -77,9 +82,9 @@ class Jit {
   };
   std::unique_ptr<Workshop> borrow();
   void give_back(std::unique_ptr<Workshop> workshop);
-  /// Translates and emits into the workshop's record. False: `got` says why.
-  bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, codegen::Emitted& out,
-            CodeDigest& digest, Got& got, StatsCell& stats);
+  /// Translates, unless there is a source, and emits into the workshop's record. False: `got` says why.
+  bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, const IrBlock* source,
+            codegen::Emitted& out, CodeDigest& digest, Got& got, StatsCell& stats);
   void make_room(cache::CodeCache::Removed& removed);
   /// `emitted`: what `made` was made from.
   void tell_listeners(const cache::Translation& made, const codegen::Emitted& emitted) const;
@@ -87,6 +92,7 @@ class Jit {
   const ContextConfig& config_;
   const Translator& translator_;
   const ChangeLog& changes_;
+  const PinnedBlocks& pinned_;
   cache::EpochDomain& epochs_;
   LiveStats& stats_;
   std::unique_ptr<codegen::Backend> backend_;

@@ -14,8 +14,9 @@ namespace ashlar::engine {
 
 class Session {
  public:
-  Session(ExecutionContext::Impl& context, Vcpu& vcpu)
-      : context_(context), frame_(vcpu.frame()), data_(VcpuData::of(vcpu, context)) {
+  /// `form`: how blocks are made that the caller finds missing.
+  Session(ExecutionContext::Impl& context, Vcpu& vcpu, IrBlock::Form form)
+      : context_(context), frame_(vcpu.frame()), data_(VcpuData::of(vcpu, context)), form_(form) {
     context_.epochs().enter(data_.participant());
     data_.stats().add(Stat::runs);
   }
@@ -43,7 +44,9 @@ class Session {
   bool attend() noexcept {
     // The epoch first: whoever retired something before it has set kAttendFlush before that.
     context_.epochs().quiesce(data_.participant());
-    const std::uint32_t bits = frame_.hot.attention.exchange(0, std::memory_order_seq_cst);
+    std::uint32_t bits = frame_.hot.attention.exchange(0, std::memory_order_seq_cst);
+    if ((bits & kAttendSafepoint) != 0) [[unlikely]]
+      bits |= wait_at_safepoint();
     if ((bits & kAttendFlush) != 0) data_.forget();
     return (bits & kAttendHalt) != 0;
   }
@@ -56,7 +59,7 @@ class Session {
       return {block, {}, true};
     }
     float_env_.leave(frame_);
-    return context_.ir_cache().get(key, data_.buffers(), stats());
+    return context_.ir_cache().get(key, data_.buffers(), stats(), form_);
   }
   /// Makes the vCPU find the block by itself from now on.
   void remember(const IrCache::Got& got) {
@@ -81,9 +84,25 @@ class Session {
   }
 
  private:
+  /// Outside while there is a safepoint. Gives the attention bits that have come meanwhile.
+  std::uint32_t wait_at_safepoint() noexcept {
+    float_env_.leave(frame_);
+    std::uint32_t bits = 0;
+    do {
+      context_.epochs().leave(data_.participant());
+      context_.registry()->wait_for_end_of_safepoint();
+      context_.epochs().enter(data_.participant());
+      // The next safepoint may have begun before we were inside.
+      bits &= ~std::uint32_t{kAttendSafepoint};
+      bits |= frame_.hot.attention.exchange(0, std::memory_order_seq_cst);
+    } while ((bits & kAttendSafepoint) != 0);
+    return bits;
+  }
+
   ExecutionContext::Impl& context_;
   VcpuFrame& frame_;
   VcpuData& data_;
+  const IrBlock::Form form_;
   GuestFloatEnv float_env_;
 };
 

@@ -1,6 +1,7 @@
 // The engine's data of a vCPU and the registry of bound vCPUs; see vcpu_data.hpp.
 #include "engine/vcpu_data.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -13,10 +14,13 @@ void VcpuRegistry::add(VcpuData& data) {
   vcpus_.push_back(&data);
   epochs_->add(data.participant_);
   stats_->attach(data.stats_);
+  if (safepoint_) data.vcpu_.request_attention(kAttendSafepoint);
 }
 
 void VcpuRegistry::remove(VcpuData& data) noexcept {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  safepoint_ended_.wait(lock,
+                        [this] { return !safepoint_ || safepoint_thread_ == std::this_thread::get_id(); });
   if (epochs_ == nullptr) return;
   std::erase(vcpus_, &data);
   epochs_->remove(data.participant_);
@@ -38,6 +42,42 @@ void VcpuRegistry::close() noexcept {
 void VcpuRegistry::attend_all(std::uint32_t bits) noexcept {
   std::lock_guard lock(mutex_);
   for (VcpuData* data : vcpus_) data->vcpu_.request_attention(bits);
+}
+
+void VcpuRegistry::begin_safepoint() {
+  {
+    std::lock_guard lock(mutex_);
+    safepoint_ = true;
+    safepoint_thread_ = std::this_thread::get_id();
+  }
+  attend_all(kAttendSafepoint);
+}
+
+bool VcpuRegistry::all_outside() const {
+  std::lock_guard lock(mutex_);
+  return std::none_of(vcpus_.begin(), vcpus_.end(),
+                      [](const VcpuData* data) { return cache::EpochDomain::inside(data->participant_); });
+}
+
+std::vector<Vcpu*> VcpuRegistry::vcpus() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Vcpu*> all;
+  all.reserve(vcpus_.size());
+  for (VcpuData* data : vcpus_) all.push_back(&data->vcpu_);
+  return all;
+}
+
+void VcpuRegistry::end_safepoint() noexcept {
+  {
+    std::lock_guard lock(mutex_);
+    safepoint_ = false;
+  }
+  safepoint_ended_.notify_all();
+}
+
+void VcpuRegistry::wait_for_end_of_safepoint() noexcept {
+  std::unique_lock lock(mutex_);
+  safepoint_ended_.wait(lock, [this] { return !safepoint_; });
 }
 
 VcpuData::VcpuData(ExecutionContext::Impl& context, Vcpu& vcpu, std::shared_ptr<VcpuRegistry> registry)

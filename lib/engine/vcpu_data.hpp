@@ -2,9 +2,11 @@
 // Made when a context first runs the vCPU, destroyed with it or when another context takes it over.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include <ashlar/engine.hpp>
@@ -33,8 +35,23 @@ class VcpuRegistry {
   /// Sets attention bits on every vCPU, running or not.
   void attend_all(std::uint32_t bits) noexcept;
 
+  // Safepoints: the context's, one at a time.
+
+  /// From here on vCPUs that look up wait, and those that are bound anew look up before they run.
+  void begin_safepoint();
+  /// Whether all are outside the epoch domain, where they are between runs and while they wait.
+  bool all_outside() const;
+  /// Those that are bound now. None goes before the end, but on this thread.
+  std::vector<Vcpu*> vcpus() const;
+  void end_safepoint() noexcept;
+  /// By a vCPU that is outside the epoch domain: waits while there is a safepoint.
+  void wait_for_end_of_safepoint() noexcept;
+
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::condition_variable safepoint_ended_;
+  bool safepoint_ = false;
+  std::thread::id safepoint_thread_;
   std::vector<VcpuData*> vcpus_;
   cache::EpochDomain* epochs_;  ///< these two are null after close
   LiveStats* stats_;

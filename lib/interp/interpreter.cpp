@@ -321,6 +321,7 @@ template <bool careful>
   const Inst* ip = context.resume;
   std::uint64_t last = next != nullptr ? 0 : last_result_before(context, ip);
   std::uint32_t exit = 0;
+  const std::uint32_t hot_threshold = context.state->hot_threshold;
 
 #ifdef ASHLAR_LABELS_AS_VALUES
   static const void* const handlers[] = {
@@ -408,7 +409,7 @@ enter:
   {
     const std::uint32_t executions = next->executions.load(std::memory_order_relaxed) + 1;
     next->executions.store(executions, std::memory_order_relaxed);
-    if (executions == next->hot_threshold.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (executions >= hot_threshold) [[unlikely]] {
       return leave_before(context, next, Outcome::hot);
     }
   }

@@ -22,11 +22,9 @@ struct CodeBlock {
   const ir::Inst* insts = nullptr;
   /// Only blocks of the same mode, hence of the same host_rounding.
   std::atomic<CodeBlock*>* successors = nullptr;
-  /// Executions so far, approximately (relaxed, may lose counts between threads): what the hybrid's policy
-  /// reads.
+  /// Entries so far, approximately (relaxed, may lose counts between threads): what the hybrid's policy
+  /// reads. An engine that can't do anything better for a hot block may set it back.
   std::atomic<std::uint32_t> executions{0};
-  /// When `executions` reaches this the interpreter leaves with Outcome::hot at the block's entry; ~0 never.
-  std::atomic<std::uint32_t> hot_threshold{~std::uint32_t{0}};
 };
 
 /// A small direct-mapped table from guest address to block for indirect jumps, one per vCPU and mode.
@@ -50,7 +48,7 @@ enum class Outcome : std::uint8_t {
           ///< over
   stop,   ///< a stop terminal: reason and detail are in `stop_reason`, `detail`
   fault,  ///< frame fault_addr/fault_info
-  hot,    ///< the next block has reached its threshold
+  hot,    ///< the next block has been entered RunState::hot_threshold times or more
   block_done,  ///< single-block mode: the block ended
 };
 
@@ -61,6 +59,9 @@ struct RunState {
   std::span<const Helper> helpers;
   bool count_fuel = false;  ///< stop exactly when frame fuel reaches 0, in the middle of a block if need be
   bool single_block = false;
+  /// A block whose `executions`, this entry counted, reach this is not entered: Outcome::hot. The default
+  /// stands for never.
+  std::uint32_t hot_threshold = ~std::uint32_t{0};
   /// Go on with this instruction of `first` instead of entering it: emitted code has done what lies before
   /// and charged the block's fuel less what restore_frame refunded.
   std::uint32_t start_inst = 0;

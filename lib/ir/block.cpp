@@ -6,6 +6,7 @@
 
 #include <ashlar/ir.hpp>
 
+#include "base/slab.hpp"
 #include "ir/equal.hpp"
 
 namespace ashlar::ir {
@@ -32,7 +33,7 @@ Block::Ptr Block::make(const Parts& parts) {
   const auto ranges = parts.ranges.first(std::min(parts.ranges.size(), kMaxRanges));
   const std::size_t bytes = sizeof(Block) + parts.exits.size_bytes() + parts.boundaries.size_bytes() +
                             ranges.size_bytes() + parts.insts.size_bytes();
-  auto* storage = static_cast<std::byte*>(::operator new(bytes));
+  auto* storage = static_cast<std::byte*>(slab_allocate(bytes));
   Ptr block(::new (storage) Block());
   block->key_ = parts.key;
   std::byte* at = storage + sizeof(Block);
@@ -52,7 +53,7 @@ Block::Ptr Block::make(const Parts& parts) {
 
 void Block::Deleter::operator()(Block* block) const noexcept {
   static_assert(std::is_trivially_destructible_v<Block>);
-  ::operator delete(static_cast<void*>(block));
+  slab_free(block, block->memory_bytes());
 }
 
 const Boundary* Block::boundary_of(std::size_t index) const noexcept {

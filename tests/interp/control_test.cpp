@@ -281,15 +281,21 @@ TEST_CASE("single blocks end with their successor's key, whatever is linked") {
   CHECK(engine[1] == 3);
 }
 
-TEST_CASE("a block that becomes hot is reported once, before it runs") {
+TEST_CASE("a block that becomes hot is reported before it runs, for as long as the run wants to know") {
   MiniEngine engine;
   add_sum(engine);
-  engine.find({kLoop})->hot_threshold = 4;
+  engine.state.hot_threshold = 4;
   engine.set(0, 10);
   engine.vcpu->set_pc(kStart);
   REQUIRE(engine.run() == Outcome::hot);
   CHECK(engine.vcpu->pc() == kLoop);
   CHECK(engine[0] == 7);
+  REQUIRE(engine.run() == Outcome::hot);
+  CHECK(engine[0] == 7);
+  engine.find({kLoop})->executions = 0;
+  REQUIRE(engine.run() == Outcome::hot);
+  CHECK(engine[0] == 4);
+  engine.state.hot_threshold = ~0u;
   REQUIRE(engine.run() == Outcome::stop);
   CHECK(engine[1] == 55);
 }

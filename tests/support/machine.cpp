@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include <ashlar/hybrid.hpp>
+
 #include "support/test_guest.hpp"
 
 namespace ashlar::test {
@@ -13,6 +15,7 @@ std::span<const EngineMaker> engines() {
       {"interpreter",
        [](ExecutionContext& context) { return std::make_unique<InterpreterExecutor>(context); }},
       {"jit", [](ExecutionContext& context) { return std::make_unique<JitExecutor>(context); }},
+      {"hybrid", [](ExecutionContext& context) { return std::make_unique<HybridExecutor>(context); }},
   };
   return list;
 }

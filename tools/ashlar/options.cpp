@@ -1,6 +1,8 @@
 // Sizes, grants, environment and engines as the command line writes them.
 #include "options.hpp"
 
+#include <ashlar/hybrid.hpp>
+
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -86,7 +88,9 @@ Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)
     });
   }
   if (name == "hybrid") {
-    return Error{ErrorCode::not_supported, "this build has no --engine " + name + "; use interp or jit"};
+    return std::function<Made(ExecutionContext&)>([](ExecutionContext& context) -> Made {
+      return std::unique_ptr<ExecutionEngine>(new HybridExecutor(context));
+    });
   }
   return Error{ErrorCode::invalid_argument, "'" + name + "' is not an engine; choose interp, jit or hybrid"};
 }

@@ -1,0 +1,126 @@
+// See slab.hpp. One process-wide slab: blocks of all contexts are alike.
+#include "base/slab.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <new>
+#include <vector>
+
+// AddressSanitizer is to see each block by itself.
+#if defined(__SANITIZE_ADDRESS__)
+#define ASHLAR_NO_SLAB 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASHLAR_NO_SLAB 1
+#endif
+#endif
+
+namespace ashlar {
+namespace {
+
+constexpr std::size_t kStep = 32;
+constexpr std::size_t kLargest = 8192;  ///< above, the general allocator does
+constexpr std::size_t kFirstPiece = std::size_t{64} << 10, kLargestPiece = std::size_t{512} << 10;
+
+class Slab {
+ public:
+  void* allocate(std::size_t size) {
+    std::lock_guard lock(mutex_);
+    ++live_;
+    if (Free*& free = free_[size / kStep]; free != nullptr) {
+      Free* const taken = free;
+      free = taken->next;
+      return taken;
+    }
+    if (static_cast<std::size_t>(end_ - next_) < size && !add_piece()) {
+      --live_;
+      return nullptr;
+    }
+    void* const taken = next_;
+    next_ += size;
+    return taken;
+  }
+
+  void free(void* memory, std::size_t size) noexcept {
+    std::lock_guard lock(mutex_);
+    auto* const freed = static_cast<Free*>(memory);
+    freed->next = free_[size / kStep];
+    free_[size / kStep] = freed;
+    if (--live_ == 0) release();
+  }
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  struct Piece {
+    void* at;
+    std::size_t size;
+  };
+
+  bool add_piece() {
+    pieces_.reserve(pieces_.size() + 1);
+    void* const at =
+        mmap(nullptr, piece_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (at == MAP_FAILED) return false;
+    pieces_.push_back({at, piece_size_});
+    next_ = static_cast<std::byte*>(at);
+    end_ = next_ + piece_size_;
+    piece_size_ = std::min(piece_size_ * 2, kLargestPiece);
+    return true;
+  }
+  void release() noexcept {
+    for (const Piece& piece : pieces_) munmap(piece.at, piece.size);
+    pieces_.clear();
+    free_ = {};
+    next_ = end_ = nullptr;
+    piece_size_ = kFirstPiece;
+  }
+
+  std::mutex mutex_;
+  std::size_t live_ = 0;
+  std::byte* next_ = nullptr;
+  std::byte* end_ = nullptr;
+  std::size_t piece_size_ = kFirstPiece;
+  std::array<Free*, kLargest / kStep + 1> free_{};
+  std::vector<Piece> pieces_;
+};
+
+/// Never destroyed: blocks may outlive static objects.
+Slab& slab() {
+  static Slab* const the = new Slab;
+  return *the;
+}
+
+[[maybe_unused]] constexpr std::size_t rounded(std::size_t bytes) {
+  return (std::max(bytes, std::size_t{1}) + kStep - 1) / kStep * kStep;
+}
+
+}  // namespace
+
+void* slab_allocate(std::size_t bytes) {
+#ifndef ASHLAR_NO_SLAB
+  if (rounded(bytes) <= kLargest) {
+    if (void* const memory = slab().allocate(rounded(bytes))) return memory;
+    throw std::bad_alloc();
+  }
+#endif
+  return ::operator new(bytes);
+}
+
+void slab_free(void* memory, std::size_t bytes) noexcept {
+#ifndef ASHLAR_NO_SLAB
+  if (rounded(bytes) <= kLargest) {
+    slab().free(memory, rounded(bytes));
+    return;
+  }
+#endif
+  static_cast<void>(bytes);
+  ::operator delete(memory);
+}
+
+}  // namespace ashlar

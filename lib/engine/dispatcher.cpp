@@ -1,0 +1,461 @@
+// The dispatcher's loop; see dispatcher.hpp.
+#include "engine/dispatcher.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "base/assert.hpp"
+#include "base/float_unit.hpp"
+#include "codegen/restore.hpp"
+#include "interp/interpreter.hpp"
+#include "mem/fault_info.hpp"
+#include "mem/reservations.hpp"
+
+namespace ashlar::engine {
+
+using cache::CodeCache;
+using cache::Flavour;
+using cache::Translation;
+using codegen::ExitKind;
+using codegen::HostExit;
+using interp::Outcome;
+
+namespace {
+
+ExecutionResult of_reason(ExitReason reason, Tier tier = Tier::jit) {
+  ExecutionResult result;
+  result.tier = tier;
+  result.reason = reason;
+  return result;
+}
+
+/// Counts a pause by its length.
+void count_pause(LiveStats& live, StatsCell& stats, std::uint64_t ns) {
+  constexpr struct {
+    std::uint64_t below;
+    Stat stat;
+  } kPauses[] = {
+      {10'000, Stat::compile_pauses_10us},
+      {50'000, Stat::compile_pauses_50us},
+      {250'000, Stat::compile_pauses_250us},
+      {1'000'000, Stat::compile_pauses_1ms},
+      {~std::uint64_t{0}, Stat::compile_pauses_longer},
+  };
+  for (const auto& pause : kPauses) {
+    if (ns >= pause.below) continue;
+    stats.add(pause.stat);
+    break;
+  }
+  live.raise(Stat::compile_pause_longest, ns);
+}
+
+/// How long its scope has kept a vCPU from running.
+class Pause {
+ public:
+  Pause(LiveStats& live, StatsCell& stats) : live_(live), stats_(stats) {}
+  ~Pause() {
+    const auto time = std::chrono::steady_clock::now() - begin_;
+    count_pause(
+        live_, stats_,
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()));
+  }
+  Pause(const Pause&) = delete;
+  Pause& operator=(const Pause&) = delete;
+
+ private:
+  LiveStats& live_;
+  StatsCell& stats_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Dispatcher::Choice Dispatcher::choose(const BlockKey& key) {
+  if (selector_ != nullptr) return choose_by_policy(key);
+  Choice choice;
+  choice.alone = true;
+  if (mine_ == nullptr) return choice;
+  const Jit::Got got = get(key);
+  choice.translation = got.translation;
+  choice.fault = got.fault;
+  choice.hit = got.hit;
+  return choice;
+}
+
+Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key) {
+  const TierRules rules = selector_->rules();
+  Choice choice;
+  TierCounters counters;
+  Translation* const found = mine_ != nullptr ? jit_.code().find(key, flavour_) : nullptr;
+  counters.compiled = found != nullptr;
+  const auto run_found = [&] {
+    session_.stats().add(Stat::lookup_hits);
+    jit_.code().touch(*found);
+    choice.translation = found;
+    choice.hit = true;
+    return choice;
+  };
+  // What the counters can't change needs none.
+  if (choose_tier(counters, rules) == TierChoice::run_compiled) return run_found();
+  if (mine_ != nullptr && rules.threshold() == 0 && selector_->queue() == nullptr) {
+    const Jit::Got got = compile(key, nullptr);
+    choice.translation = got.translation;
+    choice.fault = got.fault;
+    choice.hit = got.hit;
+    choice.alone = true;
+    return choice;
+  }
+
+  choice.block = session_.find(key);
+  IrBlock* const block = choice.block.block;
+  if (block == nullptr) {
+    choice.fault = choice.block.fault;
+    return choice;
+  }
+  choice.hit = choice.block.hit;
+  const std::uint32_t executions = block->executions.load(std::memory_order_relaxed);
+  counters.executions = executions + 1;
+  counters.refused = mine_ == nullptr || block->refused.load(std::memory_order_relaxed);
+  switch (choose_tier(counters, rules)) {
+    case TierChoice::run_compiled:
+      return run_found();
+    case TierChoice::compile: {
+      if (CompileQueue* const queue = selector_->queue()) {
+        const Pause pause(context_.stats(), session_.stats());
+        queue->offer(key, flavour_, counters.executions);
+      } else {
+        const Jit::Got got = compile(key, block);
+        choice.translation = got.translation;
+        if (got.translation != nullptr) {
+          choice.hit = got.hit;
+          return choice;
+        }
+        if (got.refused) block->refused.store(true, std::memory_order_relaxed);
+      }
+      // Interpreted meanwhile, or for good: counts anew, and is not asked about at each entry.
+      block->executions.store(0, std::memory_order_relaxed);
+      return choice;
+    }
+    case TierChoice::interpret:
+      if (counters.refused && counters.executions >= rules.threshold())
+        block->executions.store(0, std::memory_order_relaxed);
+      return choice;
+  }
+  return choice;
+}
+
+Jit::Got Dispatcher::compile(const BlockKey& key, const IrBlock* source) {
+  session_.float_env().leave(frame_);
+  CodeCache::Removed removed;
+  const Pause pause(context_.stats(), session_.stats());
+  const Jit::Got got = jit_.get(key, flavour_, session_.stats(), removed, source);
+  context_.see_off(removed);
+  return got;
+}
+
+Jit::Got Dispatcher::get(const BlockKey& key) {
+  if (Translation* found = jit_.code().find(key, flavour_)) {
+    session_.stats().add(Stat::lookup_hits);
+    jit_.code().touch(*found);
+    return {found, {}, true};
+  }
+  return compile(key, nullptr);
+}
+
+ExecutionResult Dispatcher::run() {
+  flavour_.linked = true;
+  // The exit by which the last block was left, if it is to be linked to the next one: of emitted code, or of
+  // an interpreted block.
+  Translation* from = nullptr;
+  IrBlock* interpreted_from = nullptr;
+  std::uint32_t exit = 0;
+  for (;;) {
+    if (session_.attention()) {
+      from = nullptr;
+      interpreted_from = nullptr;
+      if (session_.attend()) return of_reason(ExitReason::halted);
+    }
+    if (flavour_.count_fuel && frame_.hot.fuel <= 0) return of_reason(ExitReason::fuel);
+    const BlockKey key = session_.key();
+    codegen::JumpCache* jumps = nullptr;
+    if (mine_ != nullptr) {
+      jumps = &mine_->select(key.mode, flavour_);
+      if (session_.attention()) continue;
+    }
+    const Choice choice = choose(key);
+    if (choice.translation == nullptr) {
+      from = nullptr;
+      IrBlock* const previous = std::exchange(interpreted_from, nullptr);
+      if (choice.fault.kind != FaultKind::none)
+        return session_.fault(choice.fault, selector_ != nullptr ? Tier::interpreter : Tier::jit);
+      IrBlock* const block = choice.block.block;
+      if (choice.alone || block == nullptr) {
+        if (auto stopped = interpret_one(0, block)) return *stopped;
+        continue;
+      }
+      if (previous != nullptr) {
+        session_.link(*previous, exit, *block);
+      } else {
+        session_.remember(choice.block);
+      }
+      interp::RunState state = interpreter_state(*block);
+      // At least 2, so that a block that was set back to 0 is entered.
+      state.hot_threshold = mine_ != nullptr ? std::max(selector_->rules().threshold(), 2u) : ~0u;
+      Outcome outcome;
+      if (auto stopped = interpret(state, *block, outcome)) return *stopped;
+      if (outcome == Outcome::lookup) {
+        interpreted_from = static_cast<IrBlock*>(state.from);
+        exit = state.exit;
+      }
+      continue;
+    }
+    interpreted_from = nullptr;
+    if (from != nullptr) {
+      if (jit_.code().link(*from, exit, *choice.translation)) session_.stats().add(Stat::links);
+    } else {
+      JitVcpu::enter(*jumps, *choice.translation);
+    }
+    from = nullptr;
+    enter(*choice.translation, key.mode);
+    VcpuCold& cold = frame_.cold();
+    const auto* at = reinterpret_cast<const std::byte*>(cold.exit_info);
+    switch (static_cast<HostExit>(cold.exit_code)) {
+      case HostExit::site: {
+        const CodeCache::ExitRef ref = jit_.code().site_of(at);
+        ASHLAR_ASSERT(ref.from != nullptr, "emitted code left by an exit that is not known");
+        const codegen::ExitSite& site = ref.from->exits()[ref.exit].site;
+        session_.set_key(site.target);
+        switch (site.kind) {
+          case ExitKind::direct:
+          case ExitKind::call:
+            from = ref.from;
+            exit = ref.exit;
+            break;
+          case ExitKind::attention:
+            break;
+          case ExitKind::fuel:
+            if (auto stopped = interpret_one(0, nullptr)) return *stopped;
+            break;
+          case ExitKind::stop:
+            if (auto stopped = stop(site.stop_reason, site.detail, Tier::jit)) return *stopped;
+            break;
+        }
+        break;
+      }
+      case HostExit::jump:
+        session_.stats().add(Stat::jump_cache_misses);
+        break;
+      case HostExit::mode:
+        break;
+      case HostExit::check_fault:
+      case HostExit::access_fault:
+        if (auto stopped = recover(key.mode)) return *stopped;
+        break;
+      case HostExit::helper_exit:
+        break;
+    }
+  }
+}
+
+ExecutionResult Dispatcher::execute_one(const BlockKey& key) {
+  flavour_.linked = false;
+  session_.set_key(key);
+  ExecutionResult result = of_reason(ExitReason::block_done);
+  if (session_.attention() && session_.attend()) {
+    result.reason = ExitReason::halted;
+    result.next = key;
+    return result;
+  }
+  const Choice choice = choose(key);
+  if (choice.translation == nullptr) {
+    if (choice.fault.kind != FaultKind::none) {
+      result = session_.fault(choice.fault, Tier::none);
+    } else if (auto stopped = interpret_one(0, choice.block.block)) {
+      result = *stopped;
+    } else {
+      result.tier = Tier::interpreter;
+    }
+    result.cache_hit = choice.hit;
+    result.next = session_.key();
+    return result;
+  }
+  const std::uint32_t exit = enter_single(*choice.translation, key.mode);
+  if (exit == codegen::kSingleFault) {
+    if (auto stopped = recover(key.mode)) result = *stopped;
+  } else if (exit != codegen::kSingleJump) {
+    const codegen::ExitSite& site = choice.translation->exits()[exit].site;
+    session_.set_key(site.target);
+    if (site.kind == ExitKind::stop) {
+      if (auto stopped = stop(site.stop_reason, site.detail, Tier::jit)) result = *stopped;
+    }
+    if (session_.attention() && session_.attend()) result.reason = ExitReason::halted;
+  }
+  result.cache_hit = choice.hit;
+  result.next = session_.key();
+  return result;
+}
+
+void Dispatcher::prepare(std::span<const BlockKey> keys) {
+  if (mine_ == nullptr) return;
+  flavour_.linked = false;
+  session_.float_env().leave(frame_);
+  std::vector<BlockKey> due;
+  if (selector_ != nullptr) {
+    if (selector_->queue() != nullptr) return;
+    const TierRules rules = selector_->rules();
+    for (const BlockKey& key : keys) {
+      TierCounters counters;
+      counters.compiled = jit_.code().find(key, flavour_) != nullptr;
+      if (const IrBlock* const block = context_.ir_cache().find(key)) {
+        counters.executions = block->executions.load(std::memory_order_relaxed) + 1;
+        counters.refused = block->refused.load(std::memory_order_relaxed);
+      }
+      if (choose_tier(counters, rules) == TierChoice::compile) due.push_back(key);
+    }
+    keys = due;
+  }
+  if (keys.empty()) return;
+  CodeCache::Removed removed;
+  const Pause pause(context_.stats(), session_.stats());
+  jit_.prepare(keys, flavour_, session_.stats(), removed);
+  context_.see_off(removed);
+}
+
+void Dispatcher::prepare_float_unit(std::uint64_t mode) {
+  session_.float_env().leave(frame_);
+  frame_.cold().guest_float_control = float_unit::guest_word(context_.frontend().rounding(mode));
+}
+void Dispatcher::fold_float_flags() {
+  if (const std::uint8_t raised = float_unit::flags_of(frame_.cold().float_status))
+    frame_.cold().float_flags |= raised;
+}
+
+void Dispatcher::enter(const Translation& translation, std::uint64_t mode) {
+  prepare_float_unit(mode);
+  session_.stats().add(Stat::jit_entries);
+  jit_.enter_linked()(&frame_, translation.code());
+  fold_float_flags();
+  // Emitted code does not follow the mode: it is the same in all blocks that are linked.
+  if (static_cast<HostExit>(frame_.cold().exit_code) == HostExit::jump) frame_.cold().mode = mode;
+}
+std::uint32_t Dispatcher::enter_single(const Translation& translation, std::uint64_t mode) {
+  session_.float_env().leave(frame_);
+  session_.stats().add(Stat::jit_entries);
+  const bool floats = translation.uses_float();
+  if (floats) prepare_float_unit(mode);
+  const std::uint32_t exit = jit_.enter_single()(&frame_, translation.code(), floats);
+  if (floats) fold_float_flags();
+  return exit;
+}
+
+std::optional<ExecutionResult> Dispatcher::stop(ir::StopReason reason, std::int32_t detail, Tier tier) {
+  if (reason == ir::StopReason::instruction_fence) {
+    session_.fence_instructions();
+    return std::nullopt;
+  }
+  ExecutionResult result = of_reason(exit_reason_of(reason), tier);
+  result.detail = detail;
+  if (result.reason == ExitReason::syscall) session_.stats().add(Stat::syscalls);
+  return result;
+}
+
+/// After a fault in emitted code: rebuilds the frame, and the interpreter goes on with the block; it is the
+/// judge of faults.
+std::optional<ExecutionResult> Dispatcher::recover(std::uint64_t mode) {
+  VcpuCold& cold = frame_.cold();
+  const auto* at = reinterpret_cast<const std::byte*>(cold.exit_info);
+  const bool check = static_cast<HostExit>(cold.exit_code) == HostExit::check_fault;
+  const CodeCache::FaultRef ref = check ? jit_.code().check_fault(at) : jit_.code().access_fault(at);
+  ASHLAR_ASSERT(ref.site != nullptr, "emitted code faulted at a place that is not known");
+  if (!check) mem::abandon_store_conditional(cold, reinterpret_cast<const void*>(cold.fault_addr));
+  std::span<const codegen::Resident> residents = ref.in->residents();
+  if (residents.empty() && ref.in->flavour().linked) residents = jit_.residents();
+  codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(), residents, mine_->dump());
+  const BlockKey key = ref.in->key();
+  session_.float_env().leave(frame_);
+  const IrCache::Got got = session_.find(key);
+  const CodeDigest made_from = Jit::digest_of(*ref.in);
+  if (got.block != nullptr && got.block->digest().kind == made_from.kind &&
+      got.block->digest().hash == made_from.hash) {
+    session_.set_key(key);
+    return interpret_one(ref.site->inst, got.block);
+  }
+  // The guest's code has changed meanwhile: what the emitted code was made from is gone. The guest
+  // instruction is done anew as it is now.
+  const auto pcs = ref.in->guest_pcs();
+  session_.set_key({pcs.empty() ? key.addr : pcs[ref.site->guest_inst], mode});
+  return interpret_one(0, nullptr);
+}
+
+interp::RunState Dispatcher::interpreter_state(IrBlock& block) {
+  interp::RunState state;
+  state.helpers = context_.frontend().helpers();
+  state.memory = vcpu_.memory();
+  state.count_fuel = flavour_.count_fuel;
+  state.first = &block;
+  state.jump_table = &session_.data().table_for(block);
+  return state;
+}
+
+std::optional<ExecutionResult> Dispatcher::interpret(interp::RunState& state, IrBlock& block,
+                                                     Outcome& outcome) {
+  session_.float_env().enter(block.block->host_rounding());
+  outcome = interp::run(frame_, state);
+  session_.stats().add(Stat::interpreter_blocks, state.blocks);
+  switch (outcome) {
+    case Outcome::fault:
+      return session_.fault(mem::load_fault(frame_.cold()), Tier::interpreter);
+    case Outcome::fuel:
+      return of_reason(ExitReason::fuel, Tier::interpreter);
+    case Outcome::stop:
+      return stop(state.stop_reason, state.detail, Tier::interpreter);
+    case Outcome::lookup:
+    case Outcome::attention:
+    case Outcome::hot:
+    case Outcome::block_done:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<ExecutionResult> Dispatcher::interpret_one(std::uint32_t start_inst, IrBlock* block) {
+  if (block == nullptr) {
+    const IrCache::Got got = session_.find(session_.key());
+    if (got.block == nullptr) return session_.fault(got.fault, Tier::interpreter);
+    block = got.block;
+  }
+  interp::RunState state = interpreter_state(*block);
+  state.single_block = true;
+  state.start_inst = start_inst;
+  Outcome outcome;
+  auto stopped = interpret(state, *block, outcome);
+  session_.float_env().leave(frame_);
+  return stopped;
+}
+
+ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, const RunLimits& limits,
+                               TierSelector* selector) {
+  Dispatcher dispatcher(context, vcpu, limits.fuel.has_value(), selector);
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const auto fuel = static_cast<std::int64_t>(std::min(limits.fuel.value_or(0), kMost));
+  vcpu.frame().hot.fuel = fuel;
+  ExecutionResult result = dispatcher.run();
+  if (limits.fuel) result.instructions = static_cast<std::uint64_t>(fuel - vcpu.frame().hot.fuel);
+  result.next = vcpu.key();
+  return result;
+}
+
+std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
+                               std::span<ExecutionResult> results, TierSelector* selector) {
+  Dispatcher dispatcher(context, vcpu, false, selector);
+  const std::size_t count = std::min(keys.size(), results.size());
+  dispatcher.prepare(keys.first(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    results[i] = dispatcher.execute_one(keys[i]);
+    if (results[i].reason != ExitReason::block_done) return i + 1;
+  }
+  return count;
+}
+
+}  // namespace ashlar::engine

@@ -1,0 +1,93 @@
+// The dispatcher between emitted code, the interpreter and the caches: one call of an executor on a vCPU.
+// Used by the executors that compile; with a selector it chooses the tier of each block, without one it
+// compiles everything.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include <ashlar/engine.hpp>
+
+#include "engine/jit_vcpu.hpp"
+#include "engine/session.hpp"
+#include "engine/tier_selector.hpp"
+
+namespace ashlar::engine {
+
+/// What emitted code does not do (fault handling, the last instructions before fuel runs out, blocks for
+/// which there is no code memory) the interpreter does.
+class Dispatcher {
+ public:
+  /// `selector`: null, or must outlive this.
+  Dispatcher(ExecutionContext::Impl& context, Vcpu& vcpu, bool count_fuel, TierSelector* selector = nullptr)
+      : context_(context),
+        session_(context, vcpu, form(context, selector)),
+        frame_(vcpu.frame()),
+        vcpu_(vcpu),
+        jit_(context.jit()),
+        selector_(selector) {
+    flavour_.count_fuel = count_fuel;
+    if (jit_.available()) mine_ = &session_.data().jit(jit_);
+  }
+
+  /// From the vCPU's key until something stops it. The caller has set the frame's fuel.
+  ExecutionResult run();
+  ExecutionResult execute_one(const BlockKey& key);
+  /// Compiles those of a batch together that execute_one would compile now.
+  void prepare(std::span<const BlockKey> keys);
+
+ private:
+  /// What is compiled when it is warm need not be prepared for the interpreter.
+  static IrBlock::Form form(ExecutionContext::Impl& context, const TierSelector* selector) {
+    const bool interprets = !context.jit().available() ||
+                            (selector != nullptr && selector->preference() == TierPreference::interpreter);
+    return interprets ? IrBlock::Form::prepared : IrBlock::Form::plain;
+  }
+
+  /// How the next block is to be executed.
+  struct Choice {
+    cache::Translation* translation = nullptr;  ///< null: interpret `block`, or there is a fault
+    IrCache::Got block;                         ///< `block.block` null: not looked up
+    Fault fault;
+    bool hit = false;
+    bool alone = false;  ///< interpret this one block, then choose again
+  };
+  Choice choose(const BlockKey& key);
+  Choice choose_by_policy(const BlockKey& key);
+  /// Compiles in this thread; `source` as for Jit::get.
+  Jit::Got compile(const BlockKey& key, const IrBlock* source);
+  Jit::Got get(const BlockKey& key);
+
+  void prepare_float_unit(std::uint64_t mode);
+  void fold_float_flags();
+  void enter(const cache::Translation& translation, std::uint64_t mode);
+  std::uint32_t enter_single(const cache::Translation& translation, std::uint64_t mode);
+
+  std::optional<ExecutionResult> stop(ir::StopReason reason, std::int32_t detail, Tier tier);
+  std::optional<ExecutionResult> recover(std::uint64_t mode);
+
+  interp::RunState interpreter_state(IrBlock& block);
+  /// Calls the interpreter. Nothing: go on.
+  std::optional<ExecutionResult> interpret(interp::RunState& state, IrBlock& block, interp::Outcome& outcome);
+  /// The vCPU's next block alone, or `block` from an instruction on.
+  std::optional<ExecutionResult> interpret_one(std::uint32_t start_inst, IrBlock* block);
+
+  ExecutionContext::Impl& context_;
+  Session session_;
+  VcpuFrame& frame_;
+  Vcpu& vcpu_;
+  Jit& jit_;
+  TierSelector* selector_;
+  JitVcpu* mine_ = nullptr;
+  cache::Flavour flavour_;
+};
+
+/// The body of ExecutionEngine::run for executors that dispatch.
+ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, const RunLimits& limits,
+                               TierSelector* selector);
+/// And of execute_blocks.
+std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
+                               std::span<ExecutionResult> results, TierSelector* selector);
+
+}  // namespace ashlar::engine
