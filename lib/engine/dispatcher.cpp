@@ -180,7 +180,7 @@ ExecutionResult Dispatcher::run() {
     const BlockKey key = session_.key();
     codegen::JumpCache* jumps = nullptr;
     if (mine_ != nullptr) {
-      jumps = &mine_->select(key.mode, flavour_);
+      jumps = &mine_->select(session_.data().tables(), key.mode, flavour_);
       if (session_.attention()) continue;
     }
     const Choice choice = choose(key);

@@ -1,15 +1,15 @@
-// What the JIT keeps with a vCPU: jump caches by mode and flavour, and the register dump of faults. For the
+// What the JIT keeps with a vCPU: the way to its jump caches, and the register dump of faults. For the
 // engine's own files.
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include <ashlar/vcpu.hpp>
 
 #include "cache/translation.hpp"
 #include "codegen/runtime.hpp"
 #include "engine/jit.hpp"
+#include "engine/vcpu_tables.hpp"
 
 namespace ashlar::engine {
 
@@ -21,7 +21,7 @@ class JitVcpu {
     for (std::size_t i = 0; i < static_cast<std::size_t>(codegen::RuntimeEntry::count); ++i)
       cold.entries[i] = jit.entry(static_cast<codegen::RuntimeEntry>(i));
     cold.dump = &dump_;
-    vcpu.frame().hot.jump_cache.store(&jit.missing(), std::memory_order_relaxed);
+    put_away();
     vcpu.set_missing_jump_cache(&jit.missing());
   }
 
@@ -30,52 +30,48 @@ class JitVcpu {
 
   /// Makes indirect jumps probe the cache of this mode and flavour and lets calls push return addresses.
   /// Look at the attention bits afterwards: a request that came in between may have been undone.
-  codegen::JumpCache& select(std::uint64_t mode, cache::Flavour flavour) {
-    if (current_ == nullptr || current_->mode != mode || current_->flavour != flavour) choose(mode, flavour);
+  codegen::JumpCache& select(VcpuTables& tables, std::uint64_t mode, cache::Flavour flavour) {
+    const VcpuTables::Translations* const current = tables.current_translations;
+    if (current == nullptr || current->mode != mode || current->flavour != flavour)
+      choose(tables, mode, flavour);
     // Some thousand nested calls; what lies below is for helpers and signal handlers.
     constexpr std::uintptr_t kStackForCalls = 16 * 1024;
     const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
     vcpu_.frame().cold().ras_limit.store(here - kStackForCalls, std::memory_order_relaxed);
-    vcpu_.frame().hot.jump_cache.store(&current_->cache, std::memory_order_seq_cst);
-    return current_->cache;
+    codegen::JumpCache& cache = tables.current_translations->cache;
+    vcpu_.frame().hot.jump_cache.store(&cache, std::memory_order_seq_cst);
+    return cache;
   }
   static void enter(codegen::JumpCache& cache, const cache::Translation& translation) noexcept {
     const std::uint64_t addr = translation.key().addr.value;
     cache.entries[codegen::JumpCache::index(addr)] = {addr, translation.code()};
   }
-  void forget() noexcept {
-    for (const auto& table : tables_) clear(table->cache);
+  void forget(VcpuTables& tables) noexcept {
+    for (const auto& table : tables.translations) table->cache = jit_.missing();
   }
+  /// The vCPU gives its tables away.
+  void put_away() noexcept { vcpu_.frame().hot.jump_cache.store(&jit_.missing(), std::memory_order_relaxed); }
 
  private:
-  struct Table {
-    std::uint64_t mode = 0;
-    cache::Flavour flavour;
-    codegen::JumpCache cache;
-  };
-  static constexpr std::size_t kMaxTables = 8;
-
-  void clear(codegen::JumpCache& cache) noexcept { cache = jit_.missing(); }
-  void choose(std::uint64_t mode, cache::Flavour flavour) {
-    for (const auto& table : tables_) {
+  void choose(VcpuTables& tables, std::uint64_t mode, cache::Flavour flavour) {
+    for (const auto& table : tables.translations) {
       if (table->mode == mode && table->flavour == flavour) {
-        current_ = table.get();
+        tables.current_translations = table.get();
         return;
       }
     }
-    if (tables_.size() == kMaxTables) tables_.clear();
-    tables_.push_back(std::make_unique<Table>());
-    current_ = tables_.back().get();
-    current_->mode = mode;
-    current_->flavour = flavour;
-    clear(current_->cache);
+    if (tables.translations.size() == VcpuTables::kMost) tables.translations.clear();
+    tables.translations.push_back(std::make_unique<VcpuTables::Translations>());
+    VcpuTables::Translations& made = *tables.translations.back();
+    made.mode = mode;
+    made.flavour = flavour;
+    made.cache = jit_.missing();
+    tables.current_translations = &made;
   }
 
   Jit& jit_;
   Vcpu& vcpu_;
   codegen::RegisterDump dump_{};
-  Table* current_ = nullptr;
-  std::vector<std::unique_ptr<Table>> tables_;
 };
 
 }  // namespace ashlar::engine

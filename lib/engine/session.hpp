@@ -18,10 +18,12 @@ class Session {
   Session(ExecutionContext::Impl& context, Vcpu& vcpu, IrBlock::Form form)
       : context_(context), frame_(vcpu.frame()), data_(VcpuData::of(vcpu, context)), form_(form) {
     context_.epochs().enter(data_.participant());
+    data_.begin();
     data_.stats().add(Stat::runs);
   }
   ~Session() {
     float_env_.leave(frame_);
+    data_.end();
     context_.epochs().leave(data_.participant());
   }
   Session(const Session&) = delete;

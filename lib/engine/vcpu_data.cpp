@@ -8,10 +8,28 @@
 #include "engine/context.hpp"
 
 namespace ashlar::engine {
+namespace {
+
+/// Up to here each vCPU keeps its tables, some 100 KiB.
+constexpr std::size_t kFewVcpus = 256;
+
+}  // namespace
+
+std::unique_ptr<VcpuTables> VcpuRegistry::tables() {
+  std::unique_ptr<VcpuTables> tables = spare_.take();
+  if (tables == nullptr) tables = std::make_unique<VcpuTables>();
+  // What is flushed from here on tells the vCPU by its attention bits.
+  if (const std::uint64_t now = generation(); tables->generation != now) {
+    tables->clear();
+    tables->generation = now;
+  }
+  return tables;
+}
 
 void VcpuRegistry::add(VcpuData& data) {
   std::lock_guard lock(mutex_);
   vcpus_.push_back(&data);
+  crowded_.store(vcpus_.size() > kFewVcpus, std::memory_order_relaxed);
   epochs_->add(data.participant_);
   stats_->attach(data.stats_);
   if (safepoint_) data.vcpu_.request_attention(kAttendSafepoint);
@@ -23,6 +41,7 @@ void VcpuRegistry::remove(VcpuData& data) noexcept {
                         [this] { return !safepoint_ || safepoint_thread_ == std::this_thread::get_id(); });
   if (epochs_ == nullptr) return;
   std::erase(vcpus_, &data);
+  crowded_.store(vcpus_.size() > kFewVcpus, std::memory_order_relaxed);
   epochs_->remove(data.participant_);
   stats_->detach(data.stats_);
 }
@@ -35,12 +54,14 @@ void VcpuRegistry::close() noexcept {
     data->context_ = nullptr;
   }
   vcpus_.clear();
+  spare_.clear();
   epochs_ = nullptr;
   stats_ = nullptr;
 }
 
 void VcpuRegistry::attend_all(std::uint32_t bits) noexcept {
   std::lock_guard lock(mutex_);
+  if ((bits & kAttendFlush) != 0) generation_.fetch_add(1, std::memory_order_seq_cst);
   for (VcpuData* data : vcpus_) data->vcpu_.request_attention(bits);
 }
 
@@ -100,24 +121,37 @@ VcpuData& VcpuData::bind(Vcpu& vcpu, ExecutionContext::Impl& context) {
 }
 
 interp::JumpTable& VcpuData::choose_table(std::uint64_t mode, RoundingMode rounding) {
-  for (const auto& table : tables_) {
+  auto& all = tables_->blocks;
+  for (const auto& table : all) {
     if (table->mode == mode && table->rounding == rounding) {
-      current_ = table.get();
-      return current_->blocks;
+      tables_->current_blocks = table.get();
+      return table->blocks;
     }
   }
-  // A front end with more modes than this in use rebuilds tables.
-  if (tables_.size() == kMaxTables) tables_.clear();
-  tables_.push_back(std::make_unique<Table>());
-  current_ = tables_.back().get();
-  current_->mode = mode;
-  current_->rounding = rounding;
-  return current_->blocks;
+  if (all.size() == VcpuTables::kMost) all.clear();
+  all.push_back(std::make_unique<VcpuTables::Blocks>());
+  VcpuTables::Blocks& made = *all.back();
+  made.mode = mode;
+  made.rounding = rounding;
+  tables_->current_blocks = &made;
+  return made.blocks;
 }
 
 void VcpuData::forget() noexcept {
-  for (const auto& table : tables_) table->blocks = {};
-  if (jit_ != nullptr) jit_->forget();
+  // First: what is removed later is not stale for this generation.
+  tables_->generation = registry_->generation();
+  for (const auto& table : tables_->blocks) table->blocks = {};
+  if (jit_ != nullptr) {
+    jit_->forget(*tables_);
+  } else {
+    tables_->translations.clear();
+    tables_->current_translations = nullptr;
+  }
+}
+
+void VcpuData::lend() noexcept {
+  if (jit_ != nullptr) jit_->put_away();
+  registry_->give(std::move(tables_));
 }
 
 }  // namespace ashlar::engine

@@ -2,6 +2,7 @@
 // Made when a context first runs the vCPU, destroyed with it or when another context takes it over.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -16,7 +17,7 @@
 #include "cache/epoch.hpp"
 #include "engine/ir_cache.hpp"
 #include "engine/jit_vcpu.hpp"
-#include "engine/translator.hpp"
+#include "engine/vcpu_tables.hpp"
 #include "interp/interpreter.hpp"
 
 namespace ashlar::engine {
@@ -34,6 +35,14 @@ class VcpuRegistry {
   void close() noexcept;
   /// Sets attention bits on every vCPU, running or not.
   void attend_all(std::uint32_t bits) noexcept;
+
+  /// How often vCPUs have been told to flush. Tables from before that are stale.
+  std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+  /// So many vCPUs that those at rest should not keep tables.
+  bool crowded() const noexcept { return crowded_.load(std::memory_order_relaxed); }
+  /// Tables for a vCPU that is inside the epoch domain, with nothing stale in them.
+  std::unique_ptr<VcpuTables> tables();
+  void give(std::unique_ptr<VcpuTables> tables) { spare_.give(std::move(tables)); }
 
   // Safepoints: the context's, one at a time.
 
@@ -53,6 +62,9 @@ class VcpuRegistry {
   bool safepoint_ = false;
   std::thread::id safepoint_thread_;
   std::vector<VcpuData*> vcpus_;
+  std::atomic<bool> crowded_{false};
+  std::atomic<std::uint64_t> generation_{1};
+  SpareTables spare_;
   cache::EpochDomain* epochs_;  ///< these two are null after close
   LiveStats* stats_;
 };
@@ -76,20 +88,34 @@ class VcpuData {
   Vcpu& vcpu() noexcept { return vcpu_; }
   cache::EpochParticipant& participant() noexcept { return participant_; }
   StatsCell& stats() noexcept { return stats_; }
-  TranslationBuffers& buffers() noexcept { return buffers_; }
+
+  // Its tables: in a session only, from begin to end.
+
+  void begin() {
+    if (tables_ == nullptr) [[unlikely]]
+      tables_ = registry_->tables();
+  }
+  void end() noexcept {
+    if (registry_->crowded()) [[unlikely]]
+      lend();
+  }
+  VcpuTables& tables() noexcept { return *tables_; }
+  TranslationBuffers& buffers() noexcept { return tables_->buffers; }
 
   /// The block of this key, if it is in the table that was used last.
   IrBlock* look_up(const BlockKey& key) const noexcept {
-    if (current_ == nullptr || current_->mode != key.mode) return nullptr;
-    const auto& entry = current_->blocks.entries[interp::JumpTable::index(key.addr.value)];
+    const VcpuTables::Blocks* const current = tables_->current_blocks;
+    if (current == nullptr || current->mode != key.mode) return nullptr;
+    const auto& entry = current->blocks.entries[interp::JumpTable::index(key.addr.value)];
     return entry.addr == key.addr.value ? static_cast<IrBlock*>(entry.block) : nullptr;
   }
   /// Chooses the table for blocks of this one's mode.
   interp::JumpTable& table_for(const IrBlock& block) {
     const std::uint64_t mode = block.key().mode;
     const RoundingMode rounding = block.block->host_rounding();
-    if (current_ != nullptr && current_->mode == mode && current_->rounding == rounding) [[likely]]
-      return current_->blocks;
+    VcpuTables::Blocks* const current = tables_->current_blocks;
+    if (current != nullptr && current->mode == mode && current->rounding == rounding) [[likely]]
+      return current->blocks;
     return choose_table(mode, rounding);
   }
   /// Enters a block into the table that table_for gave for it.
@@ -107,22 +133,14 @@ class VcpuData {
 
  private:
   friend class VcpuRegistry;
-  /// Blocks that an indirect jump may go to from one another: of one mode and one host rounding.
-  struct Table {
-    std::uint64_t mode;
-    RoundingMode rounding;
-    interp::JumpTable blocks;
-  };
-  static constexpr std::size_t kMaxTables = 8;
 
   static VcpuData& bind(Vcpu& vcpu, ExecutionContext::Impl& context);
   interp::JumpTable& choose_table(std::uint64_t mode, RoundingMode rounding);
+  void lend() noexcept;
 
   ExecutionContext::Impl* context_;  ///< null once the context is gone
   Vcpu& vcpu_;
-  Table* current_ = nullptr;
-  std::vector<std::unique_ptr<Table>> tables_;
-  TranslationBuffers buffers_;
+  std::unique_ptr<VcpuTables> tables_;
   std::unique_ptr<JitVcpu> jit_;
   const std::shared_ptr<VcpuRegistry> registry_;
   cache::EpochParticipant participant_;

@@ -82,9 +82,8 @@ class Scheduler::Impl {
   };
 
   void wake_one() {
-    // Pairs with the fence in `sleep`: either the sleeper sees the task, or we see the sleeper.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_relaxed) == 0) return;
+    // Of this and the one in `sleep` one comes first: the sleeper sees the task, or we see the sleeper.
+    if (sleepers_.fetch_add(0, std::memory_order_acq_rel) == 0) return;
     { std::lock_guard lock(sleep_mutex_); }
     work_came_.notify_one();
   }
@@ -115,8 +114,7 @@ class Scheduler::Impl {
   /// False: the scheduler ends, and nothing waits.
   bool sleep() {
     std::unique_lock lock(sleep_mutex_);
-    sleepers_.fetch_add(1, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    sleepers_.fetch_add(1, std::memory_order_acq_rel);
     const auto waiting = [this] {
       return std::any_of(workers_.begin(), workers_.end(),
                          [](const auto& worker) { return worker->queue.size() != 0; });

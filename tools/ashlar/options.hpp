@@ -15,7 +15,7 @@ namespace ashlar::tool {
 inline constexpr int kUsageStatus = 2;
 
 struct RunOptions {
-  std::string engine = "jit";
+  std::string engine = "hybrid";
   std::string stats;  // empty, "table" or "json"
   std::vector<std::string> dirs;
   std::vector<std::string> env;

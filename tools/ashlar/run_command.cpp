@@ -82,6 +82,8 @@ int run_command(const RunOptions& options) {
     const StatsSnapshot stats = (*process)->stats();
     std::fputs((options.stats == "json" ? stats.to_json() + "\n" : stats.to_table()).c_str(), stderr);
   }
+  // The host frees the memory of a process that ends faster than we would, block by block.
+  [[maybe_unused]] static const linux_user::Process* const left_to_the_host = process->release();
   return status.status;
 }
 

@@ -1,0 +1,78 @@
+// What makes the look-ups of a vCPU quick: tables from address to block, for the interpreter and for emitted
+// code, and the buffers for translating. No guest state: where there are many vCPUs, those that do not run
+// lend their tables to those that do. For the engine's own files.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <ashlar/float_env.hpp>
+
+#include "cache/translation.hpp"
+#include "codegen/runtime.hpp"
+#include "engine/translator.hpp"
+#include "interp/interpreter.hpp"
+
+namespace ashlar::engine {
+
+/// Used by the thread that runs the vCPU which has them.
+struct VcpuTables {
+  /// Blocks that an indirect jump may go to from one another: of one mode and one host rounding.
+  struct Blocks {
+    std::uint64_t mode = 0;
+    RoundingMode rounding{};
+    interp::JumpTable blocks;
+  };
+  /// Translations, of one mode and flavour.
+  struct Translations {
+    std::uint64_t mode = 0;
+    cache::Flavour flavour;
+    codegen::JumpCache cache;
+  };
+  /// Of each kind. A front end with more modes than this in use rebuilds tables.
+  static constexpr std::size_t kMost = 8;
+
+  std::vector<std::unique_ptr<Blocks>> blocks;
+  Blocks* current_blocks = nullptr;
+  std::vector<std::unique_ptr<Translations>> translations;
+  Translations* current_translations = nullptr;
+  TranslationBuffers buffers;
+  /// The flush (VcpuRegistry::generation) since which nothing stale has been entered.
+  std::uint64_t generation = 0;
+
+  void clear() noexcept {
+    blocks.clear();
+    current_blocks = nullptr;
+    translations.clear();
+    current_translations = nullptr;
+  }
+};
+
+/// Tables that nobody uses. Thread-safe.
+class SpareTables {
+ public:
+  /// Null: there are none.
+  std::unique_ptr<VcpuTables> take() {
+    std::lock_guard lock(mutex_);
+    if (spare_.empty()) return nullptr;
+    auto taken = std::move(spare_.back());
+    spare_.pop_back();
+    return taken;
+  }
+  void give(std::unique_ptr<VcpuTables> tables) {
+    std::lock_guard lock(mutex_);
+    spare_.push_back(std::move(tables));
+  }
+  void clear() noexcept {
+    std::lock_guard lock(mutex_);
+    spare_.clear();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<VcpuTables>> spare_;  ///< the last one used is the warmest
+};
+
+}  // namespace ashlar::engine
