@@ -177,7 +177,6 @@ TEST_CASE("multiple executor types") {
       result = engines[turn++ % engines.size()]->run(*cpu, limits);
     } while (result.reason == ExitReason::fuel);
     CHECK(result.reason == ExitReason::syscall);
-    // `loop` goes back to itself less one instruction: the add is done each time but the last.
     expected += 300;
     CHECK(cpu->slot(0) == expected);
   }

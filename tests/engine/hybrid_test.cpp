@@ -179,11 +179,14 @@ TEST_CASE("switching: the next block follows, also in a vCPU that runs") {
   CHECK(m.stat(Stat::jit_entries) == entries);
   hybrid.set_prefer_jit(true);
   CHECK(wait_for([&] { return m.stat(Stat::jit_entries) > entries; }));
+  // Back and forth: on a loaded machine the vCPU may sleep through some of the switches.
   const std::uint64_t interpreted = m.stat(Stat::interpreter_blocks);
-  hybrid.set_prefer_jit(false);
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  hybrid.set_prefer_jit(true);
-  CHECK(wait_for([&] { return m.stat(Stat::interpreter_blocks) > interpreted; }));
+  CHECK(wait_for([&] {
+    hybrid.set_prefer_jit(false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    hybrid.set_prefer_jit(true);
+    return m.stat(Stat::interpreter_blocks) > interpreted;
+  }));
   runner->request_halt();
   thread.join();
 }
