@@ -2,7 +2,9 @@
 // after each. Linked and single-block code, with and without fuel, with each CPU feature switched off.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include <ashlar/ir_text.hpp>
@@ -27,6 +29,27 @@ std::string describe(const BlockEnd& end) {
 unsigned block_count(unsigned fallback) {
   const char* const asked = std::getenv("ASHLAR_FUZZ_BLOCKS");
   return asked != nullptr ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : fallback;
+}
+
+/// Where to write what blocks have done to the state, a line each, for comparing hosts with each other:
+/// ASHLAR_STATES. tools/check --arm64 does that.
+std::ofstream* states_file() {
+  static const char* const path = std::getenv("ASHLAR_STATES");
+  static std::ofstream file(path != nullptr ? path : "");
+  return path != nullptr ? &file : nullptr;
+}
+
+void write_state(std::ostream& out, std::uint64_t seed, unsigned block, int repeat, const Vcpu& vcpu) {
+  const VcpuFrame& frame = vcpu.frame();
+  out << seed << ' ' << block << ' ' << repeat << std::hex;
+  for (unsigned i = 0; i < test::kIntegerSlots + test::kRealSlots; ++i)
+    out << ' ' << frame[ir::Value::slot(i)];
+  // FNV-1a over the memory.
+  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
+  for (std::uint64_t i = 0; i < test::kMapped; ++i)
+    hash = (hash ^ std::to_integer<std::uint64_t>(frame.cold().mem_base[i])) * 0x100'0000'01b3;
+  out << " flags " << unsigned{vcpu.float_flags()} << " at " << vcpu.key().addr.value << " memory " << hash
+      << std::dec << '\n';
 }
 
 /// How many runs of loops ended with the fuel or by attention.
@@ -103,6 +126,11 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
       if (options.count_fuel && interpreted.frame().hot.fuel != native.frame().hot.fuel)
         diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " +
                 std::to_string(native.frame().hot.fuel) + "\n";
+      // Whether a loop stays inside its code is the host's affair, and so where it ends.
+      const auto exits = block->exits();
+      const bool comes_back = std::any_of(exits.begin(), exits.end(),
+                                          [&](const ir::Exit& e) { return e.target == block->key(); });
+      if (states_file() != nullptr && !comes_back) write_state(*states_file(), seed, i, repeat, native);
       if (!diff.empty()) {
         const ir::Block& compiled = optimise ? machine.optimised(*block) : *block;
         const auto listing = machine.compiler().listing(compiled, options);

@@ -337,13 +337,32 @@ void Emitter::emit_jump(const Inst& inst) {
 void Emitter::emit_jump_ind(const Inst& inst) {
   leave_inline();
   const Reg a = use_int(inst.a, InstPlan::kNever);
+  const bool clear_lowest = (inst.aux2() & 1) != 0;
+  const auto hint = static_cast<ir::JumpHint>(inst.aux());
+  if (options_.linked && hint == ir::JumpHint::ret && a != kZero && inst.imm == 0 && loop_ == nullptr) {
+    // What the call expected has its lowest bit clear: a target that equals it needs nothing done to it.
+    const asmjit::Label elsewhere = as_.newLabel();
+    as_.ldp(gp64(kX30), gp64(kX17), a64::ptr_post(a64::sp, 16));
+    as_.cmp(gp64(kX17), gp64(a));
+    as_.b_ne(elsewhere);
+    as_.ret(gp64(kX30));
+    cold(elsewhere, [this, a, clear_lowest] {
+      if (clear_lowest) {
+        as_.and_(gp64(kX16), gp64(a), Imm(~std::uint64_t{1}));
+      } else {
+        as_.mov(gp64(kX16), gp64(a));
+      }
+      jump_entry(RuntimeEntry::jump_probe);
+    });
+    return;
+  }
   if (a == kZero) {
     move_imm(gp64(kX16), static_cast<std::uint64_t>(std::int64_t{inst.imm}));
   } else if (inst.imm != 0) {
     add_constant(kX16, a, inst.imm);
   }
   const bool moved = a == kZero || inst.imm != 0;
-  if ((inst.aux2() & 1) != 0) {
+  if (clear_lowest) {
     as_.and_(gp64(kX16), gp64(moved ? kX16 : a), Imm(~std::uint64_t{1}));
   } else if (!moved) {
     as_.mov(gp64(kX16), gp64(a));
@@ -354,7 +373,6 @@ void Emitter::emit_jump_ind(const Inst& inst) {
     return_single(codegen::kSingleJump);
     return;
   }
-  const auto hint = static_cast<ir::JumpHint>(inst.aux());
   if (hint == ir::JumpHint::ret) {
     const asmjit::Label elsewhere = as_.newLabel();
     as_.ldp(gp64(kX30), gp64(kX17), a64::ptr_post(a64::sp, 16));
