@@ -31,43 +31,40 @@ void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64
 void Plan::find_next_uses(const ir::Block& block) {
   uses_float_ = false;
   const auto insts = block.insts();
-  const auto word_of = [](Value v) { return static_cast<std::size_t>(WordIndex::of(v)); };
   // Backwards. A stretch ends at each instruction that can leave, fault or look at state; its number is new
   // in each block.
   ++stretch_;
+  ++serial_;
+  const auto next_of = [this](Value v) -> NextUse& {
+    NextUse& use = next_[static_cast<std::size_t>(WordIndex::of(v))];
+    if (use.serial != serial_) use = {serial_, InstPlan::kNever};
+    return use;
+  };
   for (std::size_t n = insts.size(); n-- > 0;) {
     const Inst& inst = insts[n];
-    const ir::OpInfo& op = ir::op_info(inst.op);
+    const ir::OpTraits& op = ir::traits_of(inst.op);
     InstPlan& plan = insts_[n];
-    if (op.dst == ir::ValueClass::F || op.src == ir::ValueClass::F || op.src == ir::ValueClass::M ||
-        (op.effects & ir::kFloatFlags) != 0) {
-      uses_float_ = true;
-    }
-    if (ir::is_observer(op)) ++stretch_;
-    // Positions are kept plus one; kNever is one less than 0.
+    uses_float_ = uses_float_ || op.touches_float;
+    if (op.observer) ++stretch_;
     if (!inst.dst.is_none()) {
-      const std::size_t w = word_of(inst.dst);
-      plan.next_dst = static_cast<std::uint16_t>(next_[w] - 1);
-      next_[w] = 0;
-      plan.dead_store = inst.dst.is_slot() && replaced_in_[w] == stretch_;
-      if (!ir::is_observer(op)) replaced_in_[w] = stretch_;
+      NextUse& use = next_of(inst.dst);
+      plan.next_dst = use.at;
+      use.at = InstPlan::kNever;
+      std::uint32_t& replaced_in = replaced_in_[static_cast<std::size_t>(WordIndex::of(inst.dst))];
+      plan.dead_store = inst.dst.is_slot() && replaced_in == stretch_;
+      if (!op.observer) replaced_in = stretch_;
     }
-    const Reads reads = reads_of(op.form);
-    const Value values[3] = {inst.a, inst.b, inst.c()};
-    const bool read[3] = {reads.a, reads.b, reads.c};
-    std::uint16_t* const next[3] = {&plan.next_a, &plan.next_b, &plan.next_c};
-    for (int i = 0; i < 3; ++i)
-      if (read[i] && !values[i].is_none() && !values[i].is_zero())
-        *next[i] = static_cast<std::uint16_t>(next_[word_of(values[i])] - 1);
-    for (int i = 0; i < 3; ++i)
-      if (read[i] && !values[i].is_none() && !values[i].is_zero())
-        next_[word_of(values[i])] = static_cast<std::uint16_t>(n + 1);
-  }
-  for (const Inst& inst : insts) {
-    const Reads reads = reads_of(ir::op_info(inst.op).form);
-    if (reads.a && !inst.a.is_none()) next_[word_of(inst.a)] = 0;
-    if (reads.b && !inst.b.is_none()) next_[word_of(inst.b)] = 0;
-    if (reads.c && !inst.c().is_none()) next_[word_of(inst.c())] = 0;
+    // All first, then the positions: operands may be the same.
+    const Value none;
+    const Value a = op.reads_a ? inst.a : none, b = op.reads_b ? inst.b : none,
+                c = op.reads_c ? inst.c() : none;
+    if (!a.is_none()) plan.next_a = next_of(a).at;
+    if (!b.is_none()) plan.next_b = next_of(b).at;
+    if (!c.is_none()) plan.next_c = next_of(c).at;
+    const auto here = static_cast<std::uint16_t>(n);
+    if (!a.is_none()) next_of(a).at = here;
+    if (!b.is_none()) next_of(b).at = here;
+    if (!c.is_none()) next_of(c).at = here;
   }
 }
 

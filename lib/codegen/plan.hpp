@@ -80,8 +80,13 @@ class Plan {
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
   std::vector<std::uint16_t> guest_inst_;
-  /// Of each word, where it is read next: position + 1, 0 for never. All 0 between blocks.
-  std::array<std::uint16_t, WordIndex::kCount> next_{};
+  /// Of each word, the instruction that reads it next; of a word of another serial, none does.
+  struct NextUse {
+    std::uint32_t serial;
+    std::uint16_t at;
+  };
+  std::array<NextUse, WordIndex::kCount> next_{};
+  std::uint32_t serial_ = 0;
   /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the
   /// number of the stretch without observers that the replacement lies in.
   std::array<std::uint32_t, WordIndex::kCount> replaced_in_{};

@@ -2,7 +2,12 @@
 // the register allocator, which ask for every instruction.
 #pragma once
 
+#include <array>
+#include <cstddef>
+
 #include <ashlar/ir.hpp>
+
+#include "ir/op_table.hpp"
 
 namespace ashlar::ir {
 
@@ -59,5 +64,31 @@ constexpr Reads reads_of(Form form) {
   }
   return {};
 }
+
+/// What passes ask for every instruction, looked up once.
+struct OpTraits {
+  bool reads_a = false, reads_b = false, reads_c = false;
+  bool observer = false;       ///< is_observer
+  bool touches_float = false;  ///< needs the float unit in the guest's state
+  bool pure = false;           ///< does nothing but compute its result
+};
+struct OpTraitsTable {
+  std::array<OpTraits, kOpcodeCount> of{};
+  constexpr OpTraitsTable() {
+    for (std::size_t i = 0; i < kOpcodeCount; ++i) {
+      const OpInfo& op = op_info(static_cast<Opcode>(i));
+      const Reads reads = reads_of(op.form);
+      of[i] = {reads.a,
+               reads.b,
+               reads.c,
+               is_observer(op),
+               op.dst == ValueClass::F || op.src == ValueClass::F || op.src == ValueClass::M ||
+                   (op.effects & kFloatFlags) != 0,
+               (op.effects & ~kCommutative) == 0};
+    }
+  }
+};
+inline constexpr OpTraitsTable kOpTraits;
+constexpr const OpTraits& traits_of(Opcode op) { return kOpTraits.of[static_cast<std::size_t>(op)]; }
 
 }  // namespace ashlar::ir

@@ -38,6 +38,53 @@ struct Twins {
 };
 constexpr Twins kTwins;
 
+/// Whether an opcode is worth a look.
+struct Interest {
+  bool folds = false;     ///< when an operand is a constant
+  bool combines = false;  ///< `simplify` and `combine` know it
+};
+
+constexpr Interest interest_in(Opcode op) {
+  const OpInfo& line = ir::op_info(op);
+  Interest t;
+  t.folds = ir::traits_of(op).reads_a && line.src == ir::ValueClass::I &&
+            (ir::semantics::is_pure_integer(op) || twin_of(op) != Opcode::nop);
+  switch (op) {
+    case Opcode::mov64:
+    case Opcode::sext8:
+    case Opcode::sext16:
+    case Opcode::sext32:
+    case Opcode::zext8:
+    case Opcode::zext16:
+    case Opcode::zext32:
+    case Opcode::add32s_i:
+    case Opcode::and64_i:
+    case Opcode::add64_i:
+    case Opcode::or64_i:
+    case Opcode::xor64_i:
+    case Opcode::shl64_i:
+    case Opcode::shr64_i:
+    case Opcode::sar64_i:
+    case Opcode::rotr64_i:
+    case Opcode::add64:
+    case Opcode::or64:
+    case Opcode::xor64:
+      t.combines = true;
+      break;
+    default:
+      break;
+  }
+  return t;
+}
+
+struct InterestTable {
+  std::array<Interest, ir::kOpcodeCount> of{};
+  constexpr InterestTable() {
+    for (std::size_t i = 0; i < ir::kOpcodeCount; ++i) of[i] = interest_in(static_cast<Opcode>(i));
+  }
+};
+constexpr InterestTable kInterest;
+
 bool fits_imm(std::uint64_t value) {
   return static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
 }
@@ -69,14 +116,12 @@ Inst constant_inst(Value dst, std::uint64_t value) {
 
 }  // namespace
 
-Optimiser::Word& Optimiser::word(Value v) {
-  Word& w = words_[static_cast<std::size_t>(WordIndex::of(v))];
-  if (w.serial != serial_) {
-    w = Word{};
-    w.serial = serial_;
-    if (v.is_zero()) w.constant = w.sign_extended = true, w.unsigned_bits = 0;
-  }
-  return w;
+const Optimiser::Word& Optimiser::word(Value v) const {
+  static constexpr Word kUnknown;
+  static constexpr Word kZero{.unsigned_bits = 0, .sign_extended = true, .constant = true};
+  if (v.is_zero()) return kZero;
+  const Word& w = words_[index(v)];
+  return w.serial == serial_ ? w : kUnknown;
 }
 
 const ir::Block& Optimiser::optimise(const ir::Block& block) {
@@ -96,40 +141,38 @@ const ir::Block& Optimiser::optimise(const ir::Block& block) {
 
 void Optimiser::forward(const ir::Block& block) {
   stretch_ = 1;
+  any_constant_ = false;
   auto boundary = block.boundaries().begin();
-  for (std::size_t n = 0; n < block.insts().size(); ++n) {
+  for (std::size_t n = 0; n < insts_.size(); ++n) {
     // At a join nothing is known of what may have come here.
     for (; boundary != block.boundaries().end() && boundary->first_inst <= n; ++boundary)
       if (boundary->join) ++serial_, ++stretch_;
-    rewrite(n);
-    const Inst& inst = insts_[n];
-    const OpInfo& op = ir::op_info(inst.op);
-    const ir::Reads reads = ir::reads_of(op.form);
+    Inst& inst = insts_[n];
+    const Interest interest = kInterest.of[static_cast<std::size_t>(inst.op)];
+    if (interest.folds && (any_constant_ || inst.a.is_zero() || inst.b.is_zero())) fold_constants(inst);
+    if (kInterest.of[static_cast<std::size_t>(inst.op)].combines) {
+      simplify(inst);
+      combine(n);
+      if (inst.op == Opcode::mov64 && inst.dst == inst.a) replace(inst, Inst{});
+    }
+    const ir::OpTraits& t = ir::traits_of(inst.op);
     const auto note = [&](Value v) {
-      if (!v.is_none()) word(v).last_read_of_def = static_cast<std::uint16_t>(n + 1);
+      Word& w = words_[index(v)];
+      if (w.serial == serial_) w.read = true;
     };
-    if (reads.a) note(inst.a);
-    if (reads.b) note(inst.b);
-    if (reads.c) note(inst.c());
-    if (ir::is_observer(op)) ++stretch_;
+    if (t.reads_a && !inst.a.is_none()) note(inst.a);
+    if (t.reads_b && !inst.b.is_none()) note(inst.b);
+    if (t.reads_c && !inst.c().is_none()) note(inst.c());
+    if (t.observer) ++stretch_;
     // A helper may write any slot.
     if (inst.op == Opcode::call_helper) ++serial_;
     if (!inst.dst.is_none()) learn(n);
   }
 }
 
-void Optimiser::rewrite(std::size_t n) {
-  Inst& inst = insts_[n];
-  const OpInfo& op = ir::op_info(inst.op);
-  if (op.src != ir::ValueClass::I) return;
-  const Inst before = inst;
-  fold_constants(inst);
-  if (ir::op_info(inst.op).dst == ir::ValueClass::I && (op.effects & ~ir::kCommutative) == 0) {
-    simplify(inst);
-    combine(n);
-    if (inst.op == Opcode::mov64 && inst.dst == inst.a) inst = Inst{};
-  }
-  changed_ = changed_ || !(inst == before);
+void Optimiser::replace(Inst& inst, const Inst& by) {
+  inst = by;
+  changed_ = true;
 }
 
 /// Operands that are constants become immediates, results that are constants const64.
@@ -147,19 +190,23 @@ void Optimiser::fold_constants(Inst& inst) {
   if (ir::semantics::is_pure_integer(inst.op) && known(inst.a) && (!reads.b || known(inst.b)) &&
       (!reads.c || known(inst.c()))) {
     std::uint64_t value = 0;
-    const std::uint64_t b = reads.b ? word(inst.b).value : 0, c = reads.c ? word(inst.c()).value : 0;
-    if (ir::semantics::fold(inst, word(inst.a).value, b, c, value)) {
-      inst = constant_inst(inst.dst, value);
+    const std::uint64_t b = reads.b ? constant_of(inst.b) : 0, c = reads.c ? constant_of(inst.c()) : 0;
+    if (ir::semantics::fold(inst, constant_of(inst.a), b, c, value)) {
+      replace(inst, constant_inst(inst.dst, value));
       return;
     }
   }
   const Opcode twin = kTwins.of[static_cast<std::size_t>(inst.op)];
   if (twin == Opcode::nop || !reads.b) return;
-  if ((op.effects & ir::kCommutative) != 0 && known(inst.a) && !known(inst.b)) std::swap(inst.a, inst.b);
-  if (!known(inst.b) || inst.b.is_zero() || !fits_imm(word(inst.b).value)) return;
-  inst.imm = static_cast<std::int32_t>(word(inst.b).value);
+  if ((op.effects & ir::kCommutative) != 0 && known(inst.a) && !known(inst.b)) {
+    std::swap(inst.a, inst.b);
+    changed_ = true;
+  }
+  if (!known(inst.b) || inst.b.is_zero() || !fits_imm(constant_of(inst.b))) return;
+  inst.imm = static_cast<std::int32_t>(constant_of(inst.b));
   inst.b = Value{};
   inst.op = twin;
+  changed_ = true;
 }
 
 /// What gives its operand back becomes a move.
@@ -187,7 +234,7 @@ void Optimiser::simplify(Inst& inst) {
       break;
     case Opcode::add32s_i:
       if (inst.imm == 0) {
-        inst = unary(Opcode::sext32, inst.dst, inst.a);
+        replace(inst, unary(Opcode::sext32, inst.dst, inst.a));
         same = word(inst.a).sign_extended;
       }
       break;
@@ -208,22 +255,22 @@ void Optimiser::simplify(Inst& inst) {
     default:
       break;
   }
-  if (same) inst = unary(Opcode::mov64, inst.dst, inst.a);
+  if (same && inst.op != Opcode::mov64) replace(inst, unary(Opcode::mov64, inst.dst, inst.a));
 }
 
 /// The instruction of this block that made the value; null if none did.
-const Inst* Optimiser::maker(Value v) {
+const Inst* Optimiser::maker(Value v) const {
   const Word& w = word(v);
   return w.def == kNotInBlock ? nullptr : &insts_[w.def];
 }
 
 /// Whether instruction `n` may take the operand of `through`'s maker in place of `through`.
 /// `removed` is the maker of the other operand where that is to go, too.
-bool Optimiser::can_skip(Value through, std::size_t n, std::uint16_t removed) {
+bool Optimiser::can_skip(Value through, std::size_t n, std::uint16_t removed) const {
   const Word& w = word(through);
   const Value source = insts_[w.def].a;
   // The maker has overwritten its own operand: it would have to go, and nobody may miss it.
-  if (source == through) return insts_[n].dst == through && w.last_read_of_def == 0 && w.stretch == stretch_;
+  if (source == through) return insts_[n].dst == through && !w.read && w.stretch == stretch_;
   if (through.is_temp() && w.stretch != stretch_) return false;
   const Word& s = word(source);
   const std::uint16_t def = s.def == removed ? s.def_before : s.def;
@@ -232,7 +279,7 @@ bool Optimiser::can_skip(Value through, std::size_t n, std::uint16_t removed) {
 
 void Optimiser::skip(Value through) {
   const std::uint16_t def = word(through).def;
-  if (insts_[def].a == through) insts_[def] = Inst{};
+  if (insts_[def].a == through) replace(insts_[def], Inst{});
 }
 
 /// An instruction and the maker of an operand as one.
@@ -263,7 +310,7 @@ void Optimiser::combine(std::size_t n) {
         return;
       }
       skip(inst.a);
-      inst = made;
+      replace(inst, made);
       return;
     }
     case Opcode::shl64_i: {
@@ -271,7 +318,7 @@ void Optimiser::combine(std::size_t n) {
       if (low == nullptr || low->op != Opcode::zext32 || !can_skip(inst.a, n)) return;
       const Inst made = unary(Opcode::shl_u32, inst.dst, low->a, static_cast<unsigned>(inst.imm & 63));
       skip(inst.a);
-      inst = made;
+      replace(inst, made);
       return;
     }
     case Opcode::add64:
@@ -312,7 +359,7 @@ bool Optimiser::rotate(std::size_t n) {
   const Inst made = with_imm(wide ? Opcode::rotr64_i : Opcode::rotr32s_i, inst.dst, up->a, by);
   skip(left);
   skip(right);
-  inst = made;
+  replace(inst, made);
   return true;
 }
 
@@ -340,7 +387,7 @@ bool Optimiser::scaled_add(std::size_t n, Value shifted, Value other) {
   Inst made = unary(op, inst.dst, shift->a, by);
   made.b = other;
   skip(shifted);
-  inst = made;
+  replace(inst, made);
   return true;
 }
 
@@ -363,7 +410,7 @@ void Optimiser::learn(std::size_t n) {
       // Who reads the constant in place of this move's operand must not leave a temporary unread that
       // somebody may want who stopped before.
       constant = word(inst.a).constant && (!inst.a.is_temp() || word(inst.a).stretch == stretch_);
-      value = word(inst.a).value;
+      value = constant_of(inst.a);
       unsigned_bits = bits(inst.a);
       sign_extended = extended(inst.a);
       break;
@@ -486,15 +533,21 @@ void Optimiser::learn(std::size_t n) {
     default:
       break;
   }
-  Word& w = word(inst.dst);
-  w.def_before = w.def;
-  w.def = static_cast<std::uint16_t>(n);
-  w.last_read_of_def = 0;
-  w.stretch = stretch_;
-  w.unsigned_bits = static_cast<std::uint8_t>(unsigned_bits);
-  w.sign_extended = sign_extended || unsigned_bits < 32;
-  w.constant = constant;
-  w.value = value;
+  const std::size_t at = index(inst.dst);
+  Word& w = words_[at];
+  const std::uint16_t before = w.serial == serial_ ? w.def : kNotInBlock;
+  w = {serial_,
+       static_cast<std::uint16_t>(n),
+       before,
+       stretch_,
+       static_cast<std::uint8_t>(unsigned_bits),
+       sign_extended || unsigned_bits < 32,
+       constant,
+       false};
+  if (constant) {
+    constants_[at] = value;
+    any_constant_ = true;
+  }
 }
 
 // --- backward
@@ -507,29 +560,27 @@ void Optimiser::backward() {
   std::uint32_t stretch = 1;
   for (std::size_t n = insts_.size(); n-- > 0;) {
     const Inst inst = insts_[n];
-    const OpInfo& op = ir::op_info(inst.op);
-    if (ir::is_observer(op)) ++stretch;
+    const ir::OpTraits& t = ir::traits_of(inst.op);
+    if (t.observer) ++stretch;
     if (!inst.dst.is_none()) {
-      Fate& fate = fates_[static_cast<std::size_t>(WordIndex::of(inst.dst))];
+      Fate& fate = fates_[index(inst.dst)];
       const bool ours = fate.serial == serial_;
       const bool read = ours && fate.read;
       const bool replaced = ours && !fate.read && fate.stretch == stretch;
       const bool gone = inst.dst.is_temp() ? !read : replaced;
-      if (gone && (op.effects & ~ir::kCommutative) == 0) {
-        insts_[n] = Inst{};
-        changed_ = true;
+      if (gone && t.pure) {
+        replace(insts_[n], Inst{});
         continue;
       }
       // What may fault does not write if it does.
-      fate = {serial_, ir::is_observer(op) ? 0 : stretch, false};
+      fate = {serial_, t.observer ? 0 : stretch, false};
     }
-    const ir::Reads reads = ir::reads_of(op.form);
     const auto note = [&](Value v) {
-      if (!v.is_none()) fates_[static_cast<std::size_t>(WordIndex::of(v))] = {serial_, 0, true};
+      if (!v.is_none()) fates_[index(v)] = {serial_, 0, true};
     };
-    if (reads.a) note(inst.a);
-    if (reads.b) note(inst.b);
-    if (reads.c) note(inst.c());
+    if (t.reads_a) note(inst.a);
+    if (t.reads_b) note(inst.b);
+    if (t.reads_c) note(inst.c());
   }
 }
 

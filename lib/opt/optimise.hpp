@@ -41,31 +41,33 @@ class Optimiser {
  private:
   static constexpr std::uint16_t kNotInBlock = 0xffff;
 
-  /// What is known of a word's value at the point that the forward pass has reached.
+  /// What is known of a word's value at the point that the forward pass has reached. A word of another serial
+  /// has no value of this block, and nothing is known of it.
   struct Word {
-    std::uint32_t serial = 0;                ///< of the block that the rest is about
+    std::uint32_t serial = 0;
     std::uint16_t def = kNotInBlock;         ///< the instruction that made the value
     std::uint16_t def_before = kNotInBlock;  ///< the one that made the value before that
-    std::uint16_t last_read_of_def = 0;      ///< instruction number + 1; 0: not read since `def`
-    std::uint32_t stretch = 0;               ///< number of observers in front of `def`
+    std::uint16_t stretch = 0;               ///< number of observers in front of `def`
     std::uint8_t unsigned_bits = 64;         ///< the value is below 2 to this power
     bool sign_extended = false;              ///< the value is its low 32 bits, sign-extended
-    bool constant = false;
-    std::uint64_t value = 0;
+    bool constant = false;                   ///< constants_ has the value
+    bool read = false;                       ///< since `def`
   };
-  Word& word(ir::Value v);
+  const Word& word(ir::Value v) const;
+  std::uint64_t constant_of(ir::Value v) const { return v.is_zero() ? 0 : constants_[index(v)]; }
+  static std::size_t index(ir::Value v) { return static_cast<std::size_t>(ir::WordIndex::of(v)); }
 
   void forward(const ir::Block& block);
-  void rewrite(std::size_t n);
   void fold_constants(ir::Inst& inst);
   void simplify(ir::Inst& inst);
   void combine(std::size_t n);
   void learn(std::size_t n);
-  const ir::Inst* maker(ir::Value v);
-  bool can_skip(ir::Value through, std::size_t n, std::uint16_t removed = kNotInBlock);
+  const ir::Inst* maker(ir::Value v) const;
+  bool can_skip(ir::Value through, std::size_t n, std::uint16_t removed = kNotInBlock) const;
   void skip(ir::Value through);
   bool rotate(std::size_t n);
   bool scaled_add(std::size_t n, ir::Value shifted, ir::Value other);
+  void replace(ir::Inst& inst, const ir::Inst& by);
   void backward();
   const ir::Block& rebuild(const ir::Block& block);
 
@@ -74,6 +76,7 @@ class Optimiser {
   std::vector<std::uint32_t> origin_;
   std::vector<ir::Boundary> boundaries_;
   std::array<Word, ir::WordIndex::kCount> words_{};
+  std::array<std::uint64_t, ir::WordIndex::kCount> constants_{};
   /// For the backward pass: what becomes of the word's value.
   struct Fate {
     std::uint32_t serial = 0;   ///< of the block that the rest is about
@@ -82,7 +85,8 @@ class Optimiser {
   };
   std::array<Fate, ir::WordIndex::kCount> fates_{};
   std::uint32_t serial_ = 0;
-  std::uint32_t stretch_ = 0;
+  std::uint16_t stretch_ = 0;
+  bool any_constant_ = false;
   bool changed_ = false;
   bool identity_ = true;
   ir::BlockPtr result_;

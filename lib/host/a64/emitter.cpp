@@ -90,8 +90,8 @@ void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
   }
   at_boundary_ = true;
   out_->code_map.push_back({here(), boundary.pc});
-  // Costs a test of a flag where nobody listens.
-  as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
+  if (as_.logger() != nullptr)
+    as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
 }
 
 void Emitter::begin_instruction(std::size_t index) {

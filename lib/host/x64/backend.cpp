@@ -6,6 +6,7 @@
 #include "codegen/backend.hpp"
 #include "codegen/lower.hpp"
 #include "codegen/residents.hpp"
+#include "host/x64/assembler.hpp"
 #include "host/x64/emitter.hpp"
 #include "host/x64/patch.hpp"
 #include "host/x64/trampoline.hpp"
@@ -119,7 +120,7 @@ class X64Compiler final : public codegen::Compiler {
   codegen::LoopResidents loop_;
   asmjit::CodeHolder holder_;
   FirstError errors_;
-  x86::Assembler as_;
+  Assembler as_;
   codegen::Plan plan_;
   Emitter emitter_;
 };
