@@ -29,7 +29,7 @@ class Writer {
 
   void write() {
     leave_linked_ = as_.newLabel();
-    probe_ = as_.newLabel();
+    bottom_ = as_.newLabel();
     leave_dumped_ = as_.newLabel();
     leave_single_fault_ = as_.newLabel();
     enter_linked();
@@ -155,10 +155,7 @@ class Writer {
   void enter_linked() {
     out_.enter_linked = begin();
     save_host();
-    // The bottom of the return-address stack, whatever a return expects there.
-    static_assert(kSavedIntegers == 16);
-    as_.adr(gp64(kX17), probe_);
-    as_.stp(gp64(kX17), a64::xzr, a64::ptr(a64::sp));
+    write_bottom();
     guest_float_unit();
     as_.mov(gp64(kX16), a64::x1);
     move_residents(false);
@@ -217,12 +214,23 @@ class Writer {
     as_.b(leave_linked_);
   }
 
-  /// Where a return comes that finds no call of its own on the stack; the bottom of the stack leads here.
+  /// The bottom of the return-address stack: it takes returns to guest address 0 to be its own.
+  void write_bottom() {
+    static_assert(kSavedIntegers == 16);
+    as_.adr(gp64(kX17), bottom_);
+    as_.stp(gp64(kX17), a64::xzr, a64::ptr(a64::sp));
+  }
+
+  /// Where a return comes that finds no call of its own on the stack; the bottom of the stack leads here,
+  /// too.
   void jump_probe() {
+    as_.bind(bottom_);
+    as_.mov(gp64(kX16), a64::xzr);
     at(RuntimeEntry::jump_probe);
-    as_.bind(probe_);
     as_.ldr(gp64(kX17), field(ASHLAR_COLD_OFFSET(host_sp)));
     as_.mov(a64::sp, gp64(kX17));
+    // Whoever popped the bottom left it below the stack pointer, where signal handlers write.
+    write_bottom();
     const asmjit::Label miss = as_.newLabel();
     probe_jump_cache(as_, miss);
     as_.br(gp64(kX17));
@@ -332,7 +340,7 @@ class Writer {
   a64::Assembler& as_;
   std::span<const codegen::Resident> residents_;
   codegen::RuntimeCode& out_;
-  asmjit::Label leave_linked_, probe_, leave_dumped_, leave_single_fault_;
+  asmjit::Label leave_linked_, bottom_, leave_dumped_, leave_single_fault_;
 };
 
 }  // namespace
