@@ -335,6 +335,7 @@ TEST_CASE("text: a block of limits' size is read, a larger one refused") {
 TEST_CASE("random blocks survive the round trip") {
   RandomBlockConfig config;
   config.host_roundings = true;
+  config.joins = 10;
   RandomBlocks blocks(2024, config);
   std::set<Opcode> seen;
   for (int i = 0; i < 3000; ++i) {

@@ -191,6 +191,24 @@ TEST_CASE("temporaries are defined before they are read") {
         }) == inst0("jump_ind t0", "operand a is a temporary that nothing has defined"));
 }
 
+TEST_CASE("temporaries end at a join") {
+  const auto across = [](bool join) {
+    return draft([join](BlockBuilder& b) {
+             b.guest_instruction({0x10}, 4);
+             const Value t = b.temp();
+             b.const64(t, 1);
+             b.exit_if(Opcode::exit_eq, x0, x1, {0x14});
+             b.guest_instruction({0x14}, 4, join);
+             b.rr(Opcode::add64, x0, x0, t);
+             b.jump({0x18});
+           })
+        .verdict();
+  };
+  CHECK(across(false) == "");
+  CHECK(across(true).find("operand b is a temporary that was defined in front of a join") !=
+        std::string::npos);
+}
+
 TEST_CASE("classes agree") {
   CHECK(broken([](BlockBuilder& b) { b.rr(Opcode::add64, x0, x0, f0); }) ==
         inst0("add64 x0, x0, f0", "operand b is a float and must be an integer"));
