@@ -15,7 +15,7 @@ class GuestFloatEnv {
  public:
   /// From here on the unit rounds as the guest's blocks want it, and its flags are the guest's. Enough to
   /// call again when only the mode changes.
-  void enter(RoundingMode mode) noexcept {
+  void enter(VcpuFrame& frame, RoundingMode mode) noexcept {
     if (inside_ && mode == mode_) return;
     const float_unit::Word now = float_unit::read();
     float_unit::Word wanted = float_unit::guest_word(mode);
@@ -24,6 +24,7 @@ class GuestFloatEnv {
       wanted |= now ^ float_unit::without_flags(now);
     } else {
       host_ = now;
+      frame.cold().host_float_control = now;  // for helpers
     }
     if (now != wanted) float_unit::write(wanted);
     inside_ = true;

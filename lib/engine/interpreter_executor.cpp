@@ -31,7 +31,7 @@ interp::RunState make_state(ExecutionContext::Impl& context, const Vcpu& vcpu) {
 Outcome interpret(Session& session, interp::RunState& state, IrBlock& block) {
   state.first = &block;
   state.jump_table = &session.data().table_for(block);
-  session.float_env().enter(block.block->host_rounding());
+  session.float_env().enter(session.frame(), block.block->host_rounding());
   const Outcome outcome = interp::run(session.frame(), state);
   session.stats().add(Stat::interpreter_blocks, state.blocks);
   return outcome;

@@ -17,6 +17,7 @@
 #include <ashlar/ir.hpp>
 #include <ashlar/vcpu_frame.hpp>
 
+#include "base/float_unit.hpp"
 #include "ir/float_semantics.hpp"
 #include "ir/op_table.hpp"
 #include "ir/softfloat.hpp"
@@ -27,15 +28,10 @@ namespace semantics = ir::semantics;
 using ir::Inst;
 using ir::Opcode;
 
-inline constexpr int kHostFlags = FE_INEXACT | FE_UNDERFLOW | FE_OVERFLOW | FE_DIVBYZERO | FE_INVALID;
-
-/// FloatFlags of the host's sticky flags. Costs some twenty cycles: the host's control word is read.
-inline std::uint8_t host_float_flags() noexcept {
-  const int raised = std::fetestexcept(kHostFlags);
-  return static_cast<std::uint8_t>(
-      ((raised & FE_INEXACT) != 0 ? inexact : 0) | ((raised & FE_UNDERFLOW) != 0 ? underflow : 0) |
-      ((raised & FE_OVERFLOW) != 0 ? overflow : 0) | ((raised & FE_DIVBYZERO) != 0 ? divide_by_zero : 0) |
-      ((raised & FE_INVALID) != 0 ? invalid : 0));
+/// FloatFlags of the host's sticky flags: of the unit that guest code uses, not of <cfenv>'s others.
+inline std::uint8_t host_float_flags() noexcept { return float_unit::flags_of(float_unit::read()); }
+inline void clear_host_float_flags() noexcept {
+  float_unit::write(float_unit::without_flags(float_unit::read()));
 }
 
 /// The reference, for `inst` of opcode `op` (prepared code may have another in its place) and its operand

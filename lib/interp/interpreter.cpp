@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/float_unit.hpp"
 #include "interp/memory_ops.hpp"
 #include "interp/prepare.hpp"
 #include "interp/step.hpp"
@@ -280,8 +281,8 @@ void stop_at(Context& context, std::size_t from, std::size_t boundary, Outcome o
   return Outcome::lookup;
 }
 
-/// Calls the helper. Sets context.resume and gives kAgain when execution must stop at the end of this guest
-/// instruction.
+/// Calls the helper, with the host's float unit as the host has it and all of the guest's flags in the frame.
+/// Sets context.resume and gives kAgain when execution must stop at the end of this guest instruction.
 [[gnu::noinline]] Outcome call_helper(Context& context, const Inst* inst) {
   VcpuFrame& frame = *context.frame;
   VcpuCold& cold = frame.cold();
@@ -289,8 +290,12 @@ void stop_at(Context& context, std::size_t from, std::size_t boundary, Outcome o
   set_pc_of(context, inst);
   // A fault in the helper's own code is not the guest's: jumping over its frames would leave its locks held.
   context.guard->disarm();
+  const float_unit::Word guest = float_unit::read();
+  cold.float_flags |= float_unit::flags_of(guest);
+  float_unit::write(cold.host_float_control);
   const std::uint64_t result = context.state->helpers[static_cast<std::size_t>(inst->imm)].function(
       *cold.vcpu, operand(inst->a), operand(inst->b), operand(inst->c()));
+  float_unit::write(float_unit::without_flags(guest));
   context.guard->arm();
   if (!inst->dst.is_none()) frame[inst->dst] = result;
   if ((frame.hot.attention.load(std::memory_order_relaxed) & kAttendExit) == 0) return Outcome::attention;

@@ -2,7 +2,6 @@
 // Included by interpreter.cpp only.
 #pragma once
 
-#include <cfenv>
 #include <cstdint>
 
 #include <ashlar/ir.hpp>
@@ -97,7 +96,7 @@ template <Opcode op, Source source>
     return Step::next;
   } else if constexpr (form == Form::s) {
     static_assert(op == Opcode::set_fflags);
-    std::feclearexcept(kHostFlags);
+    clear_host_float_flags();
     r.cold().float_flags = v.a & 31;
     return Step::next;
   } else if constexpr (form == Form::fence) {

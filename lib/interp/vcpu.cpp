@@ -10,6 +10,7 @@
 
 #include <ashlar/vcpu.hpp>
 
+#include "base/float_unit.hpp"
 #include "mem/null_window.hpp"
 #include "mem/reservations.hpp"
 
@@ -61,6 +62,7 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory
   made.cold().vcpu = vcpu.get();
   made.cold().reservation_addr = mem::kNoReservation;
   made.cold().reservations = mem::reservation_granules;
+  made.cold().host_float_control = float_unit::guest_word(RoundingMode::rne);
   made.cold().canonical_nan64 = 0x7ff8'0000'0000'0000;
   made.cold().canonical_nan32 = 0xffff'ffff'7fc0'0000;
   return vcpu;

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/float_unit.hpp"
 #include "interp/mini_engine.hpp"
 
 using namespace ashlar;
@@ -377,6 +378,38 @@ TEST_CASE("helpers see pc and state, give values, and may be without operands") 
   engine.vcpu->set_pc({0x300});
   CHECK(engine.run() == Outcome::lookup);
   CHECK(engine[7] == 2);
+}
+
+std::uint64_t float_helper(Vcpu& vcpu, std::uint64_t, std::uint64_t, std::uint64_t) noexcept {
+  volatile double one = 1, tiny = 1e-30;
+  const bool nearest = one + tiny == one && one - tiny == one;
+  const std::uint64_t seen = vcpu.float_flags() | (nearest ? 0 : 32);
+  vcpu.set_float_flags(invalid);
+  float_unit::write(float_unit::guest_word(RoundingMode::rdn));
+  one = one / tiny * 1e300;  // overflow
+  return seen;
+}
+
+TEST_CASE("helpers have the host's float environment, whatever the guest's is, and all of its flags") {
+  MiniEngine engine(16, nullptr, {{"float", float_helper}});
+  BlockBuilder b;
+  b.begin({{0x1000}});
+  b.set_host_rounding(RoundingMode::rup);
+  b.call_helper(slot(2), 0);
+  b.jump({0x2000});
+  engine.add(b);
+  engine.vcpu->set_pc({0x1000});
+  engine.vcpu->set_float_flags(underflow);
+  const float_unit::Word before = float_unit::read();
+  float_unit::write(float_unit::guest_word(RoundingMode::rup));
+  volatile double divisor = 3;
+  divisor = 1 / divisor;  // inexact, as the guest's own operations would leave it
+  CHECK(engine.run() == Outcome::lookup);
+  CHECK(engine[2] == (underflow | inexact));
+  CHECK(engine.vcpu->float_flags() == invalid);
+  const float_unit::Word after = float_unit::read();
+  float_unit::write(before);
+  CHECK(after == float_unit::guest_word(RoundingMode::rup));
 }
 
 TEST_CASE("a helper that asks to leave gets it behind its guest instruction, with exact fuel") {

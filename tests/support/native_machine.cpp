@@ -108,6 +108,7 @@ BlockEnd NativeMachine::interpret(Vcpu& vcpu, const ir::Block& block, std::span<
   state.memory = vcpu.memory();
   VcpuFrame& frame = vcpu.frame();
   const float_unit::Word host = float_unit::read();
+  frame.cold().host_float_control = host;
   float_unit::write(float_unit::guest_word(block.host_rounding()));
   BlockEnd end;
   end.outcome = interp::run(frame, state);

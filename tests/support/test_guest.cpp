@@ -2,6 +2,7 @@
 #include "support/test_guest.hpp"
 
 #include <algorithm>
+#include <cfenv>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -42,9 +43,19 @@ std::uint64_t where(Vcpu& vcpu, std::uint64_t, std::uint64_t, std::uint64_t) noe
   return vcpu.pc().value;
 }
 
+std::uint64_t float_environment(Vcpu& vcpu, std::uint64_t a, std::uint64_t, std::uint64_t) noexcept {
+  const std::uint64_t flags = vcpu.float_flags();
+  vcpu.set_float_flags(static_cast<std::uint8_t>(a & 31));
+  volatile double one = 1, tiny = 1e-30;
+  const bool nearest = one + tiny == one && one - tiny == one;
+  std::feraiseexcept(FE_ALL_EXCEPT);
+  return flags + (nearest ? 0 : 32);
+}
+
 constexpr Helper kHelpers[] = {
-    {"sum", sum},     {"exchange", exchange}, {"leave", leave}, {"exchange_real", exchange_real},
-    {"where", where},
+    {"sum", sum},     {"exchange", exchange},
+    {"leave", leave}, {"exchange_real", exchange_real},
+    {"where", where}, {"float_environment", float_environment},
 };
 
 std::vector<std::uint8_t> contents(const Vcpu& vcpu) {

@@ -33,6 +33,9 @@ constexpr unsigned real_slot(unsigned i) { return kIntegerSlots + i; }
 ///   2  asks to leave the block behind the calling guest instruction; gives a
 ///   3  gives the bits of f2 and sets them to a
 ///   4  gives vcpu.pc()
+///   5  gives the guest's float flags, plus 32 if the host's float unit does not round to nearest; sets the
+///   guest's
+///      flags to a, and raises all of the host's
 std::span<const Helper> test_helpers();
 
 /// A flat window of kWindow bytes: [0, kMapped) may be read and written, one page behind it only read,
