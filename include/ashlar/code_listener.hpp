@@ -25,6 +25,9 @@ struct PublishedCode {
   std::span<const std::byte> code;
   /// In ascending order.
   std::span<const Point> points;
+  /// With ContextConfig::count_executions: how often code of this key was entered, counted by that code
+  /// itself without synchronisation. To be read as an atomic; valid as long as the context. Else null.
+  std::uint64_t* executions = nullptr;
 };
 
 /// Told of all host code of a context: set ContextConfig::code_listeners. Called on the thread that compiles,

@@ -1,10 +1,11 @@
 // Emitted code in profilers and debuggers: code listeners for perf's map files, perf's jitdump, and GDB's JIT
-// interface. All are for the process they are made in, and thread-safe.
+// interface, and a profiler. All are for the process they are made in, and thread-safe.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <ashlar/code_listener.hpp>
 #include <ashlar/export.hpp>
@@ -32,5 +33,51 @@ ASHLAR_API Result<std::unique_ptr<CodeListener>> make_perf_map(Namer name);
 /// inject --jit -i perf.data -o jitted.data`, `perf report -i jitted.data`. The format is
 /// jitdump-specification.txt in Linux's tools/perf/Documentation. A file of this name is replaced. io_error.
 ASHLAR_API Result<std::unique_ptr<CodeListener>> make_jitdump(Namer name, const std::string& directory);
+
+/// Registers each block with GDB's JIT interface (GDB's manual, "JIT Compilation Interface"), as an ELF file
+/// in memory with one symbol: GDB's backtraces, `info symbol` and `disassemble` know blocks by name. Slow
+/// while GDB is attached, which stops the process for each block. The interface is one list for the whole
+/// process. io_error when the machine's own ELF header can't be read.
+ASHLAR_API Result<std::unique_ptr<CodeListener>> make_gdb_interface(Namer name);
+
+/// A block as a profile sees it: of all its translations together.
+struct ProfiledBlock {
+  BlockKey key;
+  std::string symbol;
+  /// Times that a thread was found in it.
+  std::uint64_t samples = 0;
+  /// Times that its compiled code was entered, a little less when several threads did so at once; 0 without
+  /// ContextConfig::count_executions.
+  std::uint64_t executions = 0;
+  std::uint32_t guest_instructions = 0;
+};
+
+struct Profile {
+  /// Samples of all watched threads; those not in a block are the library's: translating, interpreting, the
+  /// embedder's own work.
+  std::uint64_t samples = 0;
+  std::uint64_t samples_in_blocks = 0;
+  /// Those beyond what is kept, some four million.
+  std::uint64_t lost = 0;
+  /// Hottest first: by samples, then by guest instructions executed.
+  std::vector<ProfiledBlock> blocks;
+
+  /// The first `most` blocks: share of time, samples, executions, length, symbol.
+  ASHLAR_API std::string to_table(std::size_t most) const;
+};
+
+/// Samples watched threads once in a millisecond of CPU time, or as often as the host's clock ticks, by the
+/// signal SIGPROF, whose handler it takes.
+class ASHLAR_API Profiler : public CodeListener {
+ public:
+  /// Watches the calling thread to its end or the profiler's. False when the host has no timer for it.
+  virtual bool sample_this_thread() = 0;
+  /// So far. Of a context that counts executions, only while the context lives.
+  virtual Profile profile() = 0;
+};
+
+/// A profiler for one context: a listener of its code. One at a time in a process: invalid_argument;
+/// out_of_memory. `name` is called by `profile`.
+ASHLAR_API Result<std::unique_ptr<Profiler>> make_profiler(Namer name);
 
 }  // namespace ashlar::debug

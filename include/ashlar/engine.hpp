@@ -36,14 +36,16 @@ struct ContextConfig {
   const Frontend* frontend = nullptr;
   /// Where guest code is fetched from; may be null for a BlockStore. Must outlive the context.
   GuestMemory* memory = nullptr;
-  TranslateLimits translate;
+  TranslateLimits translate{};
   /// Upper limit of host code, in bytes, at least 64 KiB.
   std::uint64_t code_limit = std::uint64_t{64} << 20;
   CodeMemoryMode code_memory = CodeMemoryMode::automatic;
   /// Where the library logs; null: nowhere.
-  std::shared_ptr<spdlog::logger> logger;
+  std::shared_ptr<spdlog::logger> logger{};
   /// Are told of all host code. Must outlive the context; none may be null.
-  std::vector<CodeListener*> code_listeners;
+  std::vector<CodeListener*> code_listeners{};
+  /// Compiled blocks count how often they are entered (PublishedCode::executions), which slows them down.
+  bool count_executions = false;
 };
 
 enum class ExitReason : std::uint8_t {
@@ -105,8 +107,9 @@ class ASHLAR_API ExecutionContext final {
 
   const ContextConfig& config() const noexcept;
   StatsSnapshot stats() const;
-  /// Makes every translation of code in the range unreachable. Threads that run may finish the block they are
-  /// in.
+  /// Makes every translation of code in the range unreachable: no look-up finds it any more. A vCPU that is
+  /// running meanwhile may go on in the removed blocks it is in or that are linked to it, until it next looks
+  /// up from its work: within a bounded number of blocks, and before its run returns.
   void invalidate(GuestRange range);
   /// Everything.
   void flush();

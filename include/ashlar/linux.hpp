@@ -50,6 +50,8 @@ struct ProcessConfig {
   std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)> make_engine;
   /// Where refused and unknown system calls are logged (debug level); null: nowhere.
   std::shared_ptr<spdlog::logger> logger;
+  /// Called on each host thread that runs a guest thread, before it does; null: nothing. Several at once.
+  std::function<void()> thread_started;
 };
 
 /// How a program ended.

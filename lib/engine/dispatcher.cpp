@@ -400,7 +400,7 @@ interp::RunState Dispatcher::interpreter_state(IrBlock& block) {
 
 std::optional<ExecutionResult> Dispatcher::interpret(interp::RunState& state, IrBlock& block,
                                                      Outcome& outcome) {
-  session_.float_env().enter(block.block->host_rounding());
+  session_.float_env().enter(frame_, block.block->host_rounding());
   outcome = interp::run(frame_, state);
   session_.stats().add(Stat::interpreter_blocks, state.blocks);
   switch (outcome) {

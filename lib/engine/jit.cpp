@@ -196,6 +196,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   codegen::CompileOptions options;
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
+  options.profile_counter = counter_of(key);
   const ir::Block& optimised = workshop.optimiser.optimise(block);
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
@@ -212,11 +213,17 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   return true;
 }
 
-void Jit::tell_listeners(const Translation& made, const codegen::Emitted& emitted) const {
+std::uint64_t* Jit::counter_of(const BlockKey& key) {
+  if (!config_.count_executions) return nullptr;
+  std::lock_guard lock(counters_mutex_);
+  return &counters_[key];
+}
+
+void Jit::tell_listeners(const Translation& made, const codegen::Emitted& emitted) {
   if (config_.code_listeners.empty()) return;
   std::vector<PublishedCode::Point> points;
   for (const codegen::CodeMapEntry& entry : emitted.code_map) points.push_back({entry.offset, entry.pc});
-  const PublishedCode published{made.key(), made.code(), emitted.code, points};
+  const PublishedCode published{made.key(), made.code(), emitted.code, points, counter_of(made.key())};
   for (CodeListener* const listener : config_.code_listeners) listener->code_published(published);
 }
 

@@ -3,6 +3,7 @@
 // the engine's own files.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -85,9 +86,11 @@ class Jit {
   /// Translates, unless there is a source, and emits into the workshop's record. False: `got` says why.
   bool emit(Workshop& workshop, const BlockKey& key, cache::Flavour flavour, const IrBlock* source,
             codegen::Emitted& out, CodeDigest& digest, Got& got, StatsCell& stats);
+  /// What blocks of this key count their executions in, or null.
+  std::uint64_t* counter_of(const BlockKey& key);
   void make_room(cache::CodeCache::Removed& removed);
   /// `emitted`: what `made` was made from.
-  void tell_listeners(const cache::Translation& made, const codegen::Emitted& emitted) const;
+  void tell_listeners(const cache::Translation& made, const codegen::Emitted& emitted);
 
   const ContextConfig& config_;
   const Translator& translator_;
@@ -106,6 +109,8 @@ class Jit {
   std::unique_ptr<codegen::JumpCache> missing_;
   std::mutex workshops_mutex_;
   std::vector<std::unique_ptr<Workshop>> workshops_;
+  std::mutex counters_mutex_;
+  std::map<BlockKey, std::uint64_t> counters_;
 };
 
 }  // namespace ashlar::engine

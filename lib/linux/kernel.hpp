@@ -41,6 +41,7 @@ struct Kernel {
   std::unique_ptr<ExecutionContext> context;
   std::unique_ptr<ExecutionEngine> engine;
   std::shared_ptr<spdlog::logger> logger;
+  std::function<void()> thread_started;
 
   AddressSpace space;
   FdTable fds;

@@ -80,6 +80,7 @@ Result<std::unique_ptr<Process>> Process::create(ProcessConfig config) {
   auto impl = std::make_unique<Impl>(std::move(memory).value());
   Kernel& kernel = impl->kernel;
   kernel.logger = config.logger;
+  kernel.thread_started = config.thread_started;
   kernel.pid = ::getpid();
   kernel.program = std::move(program).value();
 
@@ -156,6 +157,7 @@ ExitStatus Process::run() {
   install_interrupt_handler();
   impl_->main->run();
   kernel.wait_for_threads();
+  kernel.timers.reset();
   return kernel.exit_status();
 }
 

@@ -91,6 +91,7 @@ bool Thread::settle_attention() {
 
 void Thread::run() {
   const HostThreadScope scope(*this);
+  if (kernel.thread_started) kernel.thread_started();
   while (!finished_) {
     if (attention_.load(std::memory_order_relaxed) && attention_.exchange(false)) {
       if (kernel.ending()) break;

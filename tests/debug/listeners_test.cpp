@@ -2,6 +2,7 @@
 // nothing to tell.
 #include <doctest/doctest.h>
 
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,8 +19,12 @@
 #include "engine/toy_guest.hpp"
 #include "support/native_machine.hpp"
 
+extern "C" char __jit_debug_descriptor[];  // as GDB finds it: by name
+
 namespace ashlar::test {
 namespace {
+
+const void* gdb_descriptor() { return __jit_debug_descriptor; }
 
 struct Heard {
   BlockKey key;
@@ -227,6 +232,86 @@ TEST_CASE("the jitdump holds the code itself") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::io_error);
   CHECK(refused.error().message.find(directory) != std::string::npos);
+}
+
+// As GDB reads them.
+struct GdbEntry {
+  GdbEntry* next;
+  GdbEntry* previous;
+  const char* file;
+  std::uint64_t size;
+};
+struct GdbDescriptor {
+  std::uint32_t version;
+  std::uint32_t action;
+  GdbEntry* relevant;
+  GdbEntry* first;
+};
+
+/// What GDB would find in the list now: name and range of each function.
+std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> known_to_gdb() {
+  const auto& descriptor = *static_cast<const GdbDescriptor*>(gdb_descriptor());
+  CHECK(descriptor.version == 1);
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> found;
+  const GdbEntry* before = nullptr;
+  for (const GdbEntry* entry = descriptor.first; entry != nullptr; before = entry, entry = entry->next) {
+    CHECK(entry->previous == before);
+    const std::string file(entry->file, entry->size);
+    CHECK(file.substr(0, 4) == "\177ELF");
+    CHECK(take<std::uint16_t>(file, 18) == take<std::uint16_t>(content_of("/proc/self/exe"), 18));
+    const auto sections = take<Elf64_Ehdr>(file, 0).e_shoff;
+    const auto section = [&](std::size_t i) {
+      return take<Elf64_Shdr>(file, sections + i * sizeof(Elf64_Shdr));
+    };
+    const auto header = take<Elf64_Ehdr>(file, 0);
+    const Elf64_Shdr names = section(header.e_shstrndx);
+    for (std::size_t i = 1; i < header.e_shnum; ++i) {
+      const Elf64_Shdr s = section(i);
+      const std::string section_name = file.c_str() + names.sh_offset + s.sh_name;
+      if (s.sh_type != SHT_SYMTAB) continue;
+      CHECK(section_name == ".symtab");
+      REQUIRE(s.sh_size == 2 * sizeof(Elf64_Sym));
+      const auto symbol = take<Elf64_Sym>(file, s.sh_offset + sizeof(Elf64_Sym));
+      const Elf64_Shdr text = section(symbol.st_shndx);
+      CHECK(text.sh_addr == symbol.st_value);
+      CHECK(text.sh_size == symbol.st_size);
+      CHECK((text.sh_flags & SHF_EXECINSTR) != 0);
+      found[file.c_str() + section(s.sh_link).sh_offset + symbol.st_name] = {symbol.st_value, symbol.st_size};
+    }
+  }
+  return found;
+}
+
+TEST_CASE("GDB's interface lists what can be executed, and nothing that is gone") {
+  if (!NativeMachine::available()) return;
+  CHECK(known_to_gdb().empty());
+  {
+    auto gdb = debug::make_gdb_interface(&name_of);
+    REQUIRE(gdb);
+    Recorder recorder;
+    Listened m({gdb.value().get(), &recorder});
+    m.run();
+    REQUIRE(recorder.blocks.size() == 3);
+    const auto known = known_to_gdb();
+    CHECK(known.size() == 4);
+    CHECK(known.count("ashlar runtime") == 1);
+    for (const Heard& heard : recorder.blocks) {
+      const auto found = known.find(debug::symbol_of(heard.key, &name_of));
+      REQUIRE(found != known.end());
+      CHECK(found->second.first == reinterpret_cast<std::uintptr_t>(heard.address));
+      CHECK(found->second.second == heard.code.size());
+    }
+    // Code that takes the place of two others.
+    PublishedCode over{{{0x777777}}, recorder.blocks[0].address, recorder.blocks[0].code, {}};
+    const auto* first = static_cast<const std::byte*>(recorder.blocks[0].address) + 1;
+    over.address = first;
+    gdb.value()->code_published(over);
+    const auto after = known_to_gdb();
+    CHECK(after.count("guest [0x777777]") == 1);
+    CHECK(after.count(debug::symbol_of(recorder.blocks[0].key, &name_of)) == 0);
+    CHECK(after.count("ashlar runtime") == 1);
+  }
+  CHECK(known_to_gdb().empty());
 }
 
 }  // namespace

@@ -5,10 +5,12 @@ are on stdout, options end where the program begins.
 Usage: command_test.py ASHLAR
 """
 import os
+import select
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 failures = 0
 
@@ -85,6 +87,11 @@ with tempfile.TemporaryDirectory() as directory:
     mistake(['dump', argc, '--host', 'a64', '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['dump', argc, '--host', 'x64', '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['run', '--engine', 'interp', '--perf-map', argc], '--engine jit')
+    for flag in ('--profile', '--gdb'):
+        mistake(['run', '--engine', 'interp', flag, argc], '--engine jit')
+    mistake(['run', '--code-limit', '4K', argc], 'code limit')
+    mistake(['run', '--code-limit', 'x', argc], 'not a size')
+    mistake(['run', '--code-memory', 'slow', argc], 'auto, dual, toggled or none')
     mistake(['run', '--engine', 'jit', '--jitdump=/nonexistent', argc], "can't create '/nonexistent/jit-")
 
     for args in ([], ['--help'], ['run', '--help'], ['dump', '--help']):
@@ -129,6 +136,32 @@ with tempfile.TemporaryDirectory() as directory:
         os.unlink(perf_map)
         with open(os.path.join(directory, f'jit-{child.pid}.dump'), 'rb') as f:
             check(b'guest [0x10078]\0' in f.read(), 'jitdump')
+    # addi a0, a0, 1; bne a0, a1, -4; li a7, 94; li a0, 7; ecall, with a1 = 1 << 16.
+    loop = file('loop', small_program([0x000105b7, 0x00000513, 0x00150513, 0xfeb51ee3, 0x05e00893, 0x00700513, 0x73]))
+    for kind in ('dual', 'toggled', 'auto'):
+        done = run('run', '--engine', 'jit', '--code-limit', '64K', '--code-memory', kind, loop)
+        check(done.returncode == 7 and done.stderr == '', f'--code-memory {kind}: {done}')
+    done = run('run', '--engine', 'jit', '--code-memory', 'none', loop)
+    lines = done.stderr.splitlines()
+    check(done.returncode == 7 and len(lines) == 1 and 'everything is interpreted' in lines[0], f'no executable memory: {done}')
+    if os.uname().machine == 'x86_64':
+        done = run('run', '--engine', 'jit', '--profile', '--gdb', loop)
+        check(done.returncode == 7 and 'executions' in done.stderr and 'guest [0x10080]\n' in done.stderr, f'profile: {done}')
+        check(any(line.split()[2:3] == ['65535'] for line in done.stderr.splitlines()), f'executions in the profile: {done}')
+
+    # A line of progress while stderr is a terminal and stdout is not.
+    controller, terminal = os.openpty()
+    child = subprocess.Popen([ASHLAR, 'run', endless], stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    shown, patience = b'', time.monotonic() + 50
+    while b'system calls' not in shown and time.monotonic() < patience:
+        if select.select([controller], [], [], 1)[0]:
+            shown += os.read(controller, 1000)
+    child.kill()
+    child.wait()
+    os.close(controller)
+    check(b'ashlar: running for 2 s: ' in shown, f'progress on a terminal: {shown}')
+
     done = run('run', file('death', small_program([0])))
     check(done.returncode == 132 and done.stderr == 'ashlar: program terminated by signal 4 (Illegal instruction): instruction 0x0 at pc 0x10078\n',
           f'death: {done}')

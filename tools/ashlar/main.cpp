@@ -37,6 +37,7 @@ constexpr const char* kRunExamples = R"(Examples:
   ashlar run --env LANG=C --env HOME ./shell
   ashlar run --fuel 1000000 ./endless           stop after a million guest instructions
   ashlar run --stats=json ./bench 2>stats.json
+  ashlar run --profile ./bench                  where it spends its time
   perf record -- ashlar run --engine jit --perf-map ./bench)";
 
 constexpr const char* kDump =
@@ -83,6 +84,21 @@ int main_checked(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("SIZE");
   run->add_option("--fuel", run_options.fuel, "Stop after so many guest instructions")->type_name("N");
+  run->add_option("--code-limit", run_options.code_limit,
+                  "Memory for compiled code; when it is full, what has not been used for long makes room")
+      ->capture_default_str()
+      ->type_name("SIZE");
+  run->add_option(
+         "--code-memory", run_options.code_memory,
+         "How to have executable memory: dual (two mappings), toggled (switched between writable and "
+         "executable), none (interpret), or auto: the first that works")
+      ->capture_default_str()
+      ->type_name("KIND");
+  run->add_flag(
+      "--profile", run_options.profile,
+      "Show the hottest blocks on stderr at the end: share of time, executions, symbol (--engine jit)");
+  run->add_flag("--gdb", run_options.gdb,
+                "Tell GDB of compiled code: its backtraces then show the program's functions (--engine jit)");
   run->add_flag("--perf-map", run_options.perf_map,
                 "Write /tmp/perf-PID.map, so that perf shows the program's functions (--engine jit)");
   run->add_flag(

@@ -74,6 +74,15 @@ Result<std::string> parse_env(const std::string& text) {
   return text + "=" + value;
 }
 
+Result<CodeMemoryMode> parse_code_memory(const std::string& text) {
+  if (text == "auto") return CodeMemoryMode::automatic;
+  if (text == "dual") return CodeMemoryMode::dual_mapped;
+  if (text == "toggled") return CodeMemoryMode::toggled;
+  if (text == "none") return CodeMemoryMode::none;
+  return Error{ErrorCode::invalid_argument,
+               "--code-memory takes auto, dual, toggled or none, not '" + text + "'"};
+}
+
 Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)>> engine_factory(
     const std::string& name) {
   using Made = Result<std::unique_ptr<ExecutionEngine>>;

@@ -21,7 +21,11 @@ struct RunOptions {
   std::vector<std::string> env;
   std::string memory = "2G";
   std::optional<std::uint64_t> fuel;
+  std::string code_limit = "64M";
+  std::string code_memory = "auto";
   bool verbose = false;
+  bool profile = false;
+  bool gdb = false;
   bool perf_map = false;
   /// A directory; empty: no jitdump.
   std::string jitdump;
@@ -42,6 +46,8 @@ Result<std::uint64_t> parse_size(const std::string& text);
 Result<linux_user::Grant> parse_grant(const std::string& text);
 /// "NAME=value", or "NAME" for the value that NAME has here.
 Result<std::string> parse_env(const std::string& text);
+/// "auto", "dual", "toggled", "none".
+Result<CodeMemoryMode> parse_code_memory(const std::string& text);
 /// The factory for --engine; refuses engines that this build lacks.
 Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)>> engine_factory(
     const std::string& name);

@@ -7,9 +7,13 @@
 #include <ashlar/debug.hpp>
 
 #include "options.hpp"
+#include "progress.hpp"
 
 namespace ashlar::tool {
 namespace {
+
+/// Lines of --profile.
+constexpr std::size_t kProfiledBlocks = 20;
 
 /// "main+0x12" for describe's "<main+0x12>".
 std::string plain_name(const linux_user::Process& process, GuestAddr at) {
@@ -44,12 +48,19 @@ int run_command(const RunOptions& options) {
   if (!options.stats.empty() && options.stats != "table" && options.stats != "json") {
     return complain("--stats takes table or json, not '" + options.stats + "'");
   }
-  if (options.verbose) {
-    config.logger =
-        std::make_shared<spdlog::logger>("ashlar", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    config.logger->set_level(spdlog::level::debug);
-    config.logger->set_pattern("ashlar: %v");
-  }
+  Result<std::uint64_t> code_limit = parse_size(options.code_limit);
+  if (!code_limit) return complain(code_limit.error().message);
+  config.context.code_limit = *code_limit;
+  Result<CodeMemoryMode> code_memory = parse_code_memory(options.code_memory);
+  if (!code_memory) return complain(code_memory.error().message);
+  config.context.code_memory = *code_memory;
+  // Warnings of the engine are always shown, refused system calls with --verbose.
+  const auto logger =
+      std::make_shared<spdlog::logger>("ashlar", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::warn);
+  logger->set_pattern("ashlar: %v");
+  config.context.logger = logger;
+  if (options.verbose) config.logger = logger;
 
   // Must outlive the process, and name what only the process knows: blocks are compiled when it runs.
   std::vector<std::unique_ptr<CodeListener>> listeners;
@@ -57,8 +68,10 @@ int run_command(const RunOptions& options) {
   const debug::Namer name = [&named](GuestAddr at) {
     return named != nullptr ? plain_name(*named, at) : std::string();
   };
-  if (options.engine == "interp" && (options.perf_map || !options.jitdump.empty()))
-    return complain("--perf-map and --jitdump are about compiled code: they need --engine jit");
+  if (options.engine == "interp" &&
+      (options.perf_map || !options.jitdump.empty() || options.profile || options.gdb))
+    return complain(
+        "--profile, --gdb, --perf-map and --jitdump are about compiled code: they need --engine jit");
   if (options.perf_map) {
     auto made = debug::make_perf_map(name);
     if (!made) return complain(made.error().message);
@@ -71,15 +84,35 @@ int run_command(const RunOptions& options) {
     if (!made) return complain(made.error().message);
     listeners.push_back(std::move(made).value());
   }
+  if (options.gdb) {
+    auto made = debug::make_gdb_interface(name);
+    if (!made) return complain(made.error().message);
+    listeners.push_back(std::move(made).value());
+  }
+  debug::Profiler* profiler = nullptr;
+  if (options.profile) {
+    auto made = debug::make_profiler(name);
+    if (!made) return complain(made.error().message);
+    profiler = made->get();
+    listeners.push_back(std::move(made).value());
+    config.context.count_executions = true;
+    config.thread_started = [profiler] { profiler->sample_this_thread(); };
+  }
   for (const auto& listener : listeners) config.context.code_listeners.push_back(listener.get());
 
-  auto process = linux_user::Process::create(std::move(config));
-  if (!process) return complain(process.error().message);
-  named = process->get();
-  const linux_user::ExitStatus status = (*process)->run();
+  auto created = linux_user::Process::create(std::move(config));
+  if (!created) return complain(created.error().message);
+  // Not taken apart at the end: the host gets everything back faster by itself.
+  static linux_user::Process* const process = created.value().release();
+  named = process;
+  const linux_user::ExitStatus status = [&] {
+    const Progress progress(*process);
+    return process->run();
+  }();
   if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
+  if (profiler != nullptr) std::fputs(profiler->profile().to_table(kProfiledBlocks).c_str(), stderr);
   if (!options.stats.empty()) {
-    const StatsSnapshot stats = (*process)->stats();
+    const StatsSnapshot stats = process->stats();
     std::fputs((options.stats == "json" ? stats.to_json() + "\n" : stats.to_table()).c_str(), stderr);
   }
   // The host frees the memory of a process that ends faster than we would, block by block.
