@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs guest programs under Ashlar and compares standard output and exit status with qemu-riscv64, or with a file.
 
-Usage: run_guest.py --ashlar PATH [--engine interp|jit|hybrid] --guest-dir BUILD [--runner "CMD ..."] NAME...
+Usage: run_guest.py --ashlar PATH [--engine ENGINE] --guest-dir BUILD [--runner "CMD ..."] NAME...
+ENGINE is one of ashlar's, or a variant of one: jit-tiny has little room for code, so that translations are evicted all
+the time; jit-refused finds that the host refuses executable memory, and must say so once.
 NAME is a program of manifest.txt, or group:NAME for all programs of a group, or "all".
 
 BUILD holds the compiled guests. What qemu said is kept beside the binary (NAME.qemu.json) until the binary or its line in
@@ -12,12 +14,15 @@ of ashlar as the exit status 128+N.
 Without --ashlar, only the reference (qemu) is run; --print shows its output.
 """
 import argparse
+import ctypes
 import difflib
 import hashlib
 import json
 import os
 import shlex
+import platform
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -42,6 +47,41 @@ def read_manifest():
     return programs
 
 
+# Engine variants: the engine, further options of "ashlar run".
+VARIANTS = {
+    'jit-tiny': ('jit', ['--code-limit', '64K']),
+    'jit-refused': ('jit', []),
+}
+REFUSAL = b'ashlar: no compiled code, everything is interpreted: '
+
+
+def refuse_executable_memory():
+    """From here on, this process and those that it becomes can't have memory executable, programs and libraries aside:
+    a seccomp filter refuses PROT_EXEC to mprotect, and to mmap of anonymous or shared memory, with EPERM."""
+    numbers = {'x86_64': (9, 10, 329), 'aarch64': (222, 226, 288)}[platform.machine()]
+    mmap, mprotect, pkey_mprotect = numbers
+    load, equal, any_bit, give = 0x20, 0x15, 0x45, 0x06  # LD|W|ABS, JMP|JEQ|K, JMP|JSET|K, RET|K
+    allow, refuse = 0x7fff0000, 0x00050001               # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM
+    program = [
+        (load, 0, 0, 0),
+        (equal, 4, 0, mprotect),
+        (equal, 3, 0, pkey_mprotect),
+        (equal, 0, 5, mmap),
+        (load, 0, 0, 40),
+        (any_bit, 0, 3, 0x21),          # MAP_SHARED | MAP_ANONYMOUS
+        (load, 0, 0, 32),
+        (any_bit, 0, 1, 4),             # PROT_EXEC
+        (give, 0, 0, refuse),
+        (give, 0, 0, allow),
+    ]
+    code = b''.join(struct.pack('<HBBI', *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code)
+    filter_program = ctypes.create_string_buffer(struct.pack('@HxxxxxxP', len(program), ctypes.addressof(buffer)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, filter_program, 0, 0) != 0:  # NO_NEW_PRIVS, SECCOMP
+        raise OSError(ctypes.get_errno(), 'seccomp')
+
+
 def option(program, key):
     """The value of key=VALUE among a program's options, or None."""
     for o in program['options']:
@@ -50,7 +90,7 @@ def option(program, key):
     return None
 
 
-def run(command, program, directory, timeout):
+def run(command, program, directory, timeout, preparation=None):
     """Returns (status as a shell shows it, died by signal, stdout, stderr)."""
     args = [a.replace('{dir}', directory or '') for a in program['args']]
     environment = {'PATH': os.environ.get('PATH', ''), 'GUEST_TEST': 'yes', 'TZ': 'UTC', 'LC_ALL': 'C'}
@@ -59,7 +99,7 @@ def run(command, program, directory, timeout):
             environment[name] = os.environ[name]
     try:
         done = subprocess.run(command + args, input=program['stdin'], capture_output=True, timeout=timeout,
-                              cwd=directory or '/', env=environment)
+                              cwd=directory or '/', env=environment, preexec_fn=preparation)
     except subprocess.TimeoutExpired as e:
         return 'time-out', False, e.stdout or b'', e.stderr or b''
     status = done.returncode
@@ -153,13 +193,16 @@ def check(program, args):
         print(f'reference {program["name"]}: status {status}, {len(out)} bytes of output')
         return True
     root, directory = prepare_directory(program)
-    command = shlex.split(args.runner) + [args.ashlar, 'run', '--engine', args.engine]
+    engine, variant_options = VARIANTS.get(args.engine, (args.engine, []))
+    command = shlex.split(args.runner) + [args.ashlar, 'run', '--engine', engine] + variant_options
+    refused = args.engine == 'jit-refused'
     command += [o[4:] for o in program['options'] if o.startswith('opt:')] + shlex.split(args.options)
     if directory:
         command += ['--dir', directory]
     problems = []
     try:
-        got_status, crashed, got, errors = run(command + [binary], program, directory, args.timeout)
+        got_status, crashed, got, errors = run(command + [binary], program, directory, args.timeout,
+                                               refuse_executable_memory if refused else None)
         if root and outside_changed(root):
             problems.append('files outside the granted directory were changed')
     finally:
@@ -172,6 +215,8 @@ def check(program, args):
         problems.append(f'status {got_status}, expected {status}')
     if got != out:
         problems.append('different output')
+    if errors.count(REFUSAL) != refused:
+        problems.append(f'{errors.count(REFUSAL)} warnings that executable memory is refused')
     if problems:
         print(f'FAIL {program["name"]} ({args.engine}): {"; ".join(problems)}')
         if got != out:

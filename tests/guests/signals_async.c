@@ -95,9 +95,11 @@ int main(void) {
   char c;
   set(SIGALRM, note, 0);
   struct itimerval soon = {.it_value = {.tv_usec = 20000}};
-  setitimer(ITIMER_REAL, &soon, NULL);
+  /* Repeated, because on a busy machine the first may come before the read. */
+  struct itimerval often = {.it_value = {.tv_usec = 20000}, .it_interval = {.tv_usec = 20000}};
+  setitimer(ITIMER_REAL, &often, NULL);
   ssize_t n = read(pipes[0], &c, 1);
-  printf("read %zd EINTR %d alarms %d\n", n, errno == EINTR, count[SIGALRM]);
+  printf("read %zd EINTR %d alarms %d\n", n, errno == EINTR, count[SIGALRM] > 0);
   set(SIGALRM, note, SA_RESTART);
   setitimer(ITIMER_REAL, &soon, NULL);
   struct itimerval repeat = {.it_value = {.tv_usec = 5000}, .it_interval = {.tv_usec = 5000}};
@@ -108,8 +110,8 @@ int main(void) {
   setitimer(ITIMER_REAL, &repeat, NULL);
   printf("nanosleep %d interrupted %d left less %d\n", slept, was_interrupted, left.tv_nsec < 30000000);
   int before = count[SIGALRM];
-  alarm(1);
-  printf("alarm left %u\n", alarm(0));
+  alarm(100);
+  printf("alarm left %d\n", alarm(0) > 90);
   printf("no alarm came %d\n", count[SIGALRM] == before);
 
   /* A busy loop without system calls is left for the handler all the same. */

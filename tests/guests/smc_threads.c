@@ -36,14 +36,14 @@ static void* neighbour(void* arg) {
   (void)arg;
   uint64_t sum = 0;
   long calls = 0;
-  while (!atomic_load(&neighbour_stop)) {
+  do {
     uint64_t r = ((function)(area + 2048))(5);
     if (r != 12) return (void*)1;
     sum += r;
     calls++;
     if (calls % 64 == 0) sched_yield();
-  }
-  return (void*)(calls ? 0L : 2L);
+  } while (!atomic_load(&neighbour_stop));
+  return (void*)(sum == 12 * (uint64_t)calls ? 0L : 2L);
 }
 
 int main(void) {
