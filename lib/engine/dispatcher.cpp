@@ -277,8 +277,7 @@ ExecutionResult Dispatcher::execute_one(const BlockKey& key) {
       result.tier = Tier::interpreter;
     }
     result.cache_hit = choice.hit;
-    result.next = session_.key();
-    return result;
+    return done(result);
   }
   const std::uint32_t exit = enter_single(*choice.translation, key.mode);
   if (exit == codegen::kSingleFault) {
@@ -289,9 +288,14 @@ ExecutionResult Dispatcher::execute_one(const BlockKey& key) {
     if (site.kind == ExitKind::stop) {
       if (auto stopped = stop(site.stop_reason, site.detail, Tier::jit)) result = *stopped;
     }
-    if (session_.attention() && session_.attend()) result.reason = ExitReason::halted;
   }
   result.cache_hit = choice.hit;
+  return done(result);
+}
+
+ExecutionResult Dispatcher::done(ExecutionResult result) {
+  if (result.reason == ExitReason::block_done && session_.attention() && session_.attend())
+    result.reason = ExitReason::halted;
   result.next = session_.key();
   return result;
 }
@@ -420,18 +424,24 @@ std::optional<ExecutionResult> Dispatcher::interpret(interp::RunState& state, Ir
 }
 
 std::optional<ExecutionResult> Dispatcher::interpret_one(std::uint32_t start_inst, IrBlock* block) {
-  if (block == nullptr) {
-    const IrCache::Got got = session_.find(session_.key());
-    if (got.block == nullptr) return session_.fault(got.fault, Tier::interpreter);
-    block = got.block;
+  for (;;) {
+    if (block == nullptr) {
+      const IrCache::Got got = session_.find(session_.key());
+      if (got.block == nullptr) return session_.fault(got.fault, Tier::interpreter);
+      block = got.block;
+    }
+    interp::RunState state = interpreter_state(*block);
+    state.single_block = true;
+    state.start_inst = start_inst;
+    Outcome outcome;
+    auto stopped = interpret(state, *block, outcome);
+    session_.float_env().leave(frame_);
+    if (stopped || start_inst != 0 || state.blocks != 0) return stopped;
+    if (outcome != Outcome::attention && outcome != Outcome::hot) return stopped;
+    // In front of the block: somebody wants attention, or it has become hot, which means nothing here.
+    if (session_.attention() && session_.attend()) return of_reason(ExitReason::halted, Tier::interpreter);
+    block = nullptr;
   }
-  interp::RunState state = interpreter_state(*block);
-  state.single_block = true;
-  state.start_inst = start_inst;
-  Outcome outcome;
-  auto stopped = interpret(state, *block, outcome);
-  session_.float_env().leave(frame_);
-  return stopped;
 }
 
 ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, const RunLimits& limits,

@@ -67,10 +67,13 @@ class Dispatcher {
   std::optional<ExecutionResult> stop(ir::StopReason reason, std::int32_t detail, Tier tier);
   std::optional<ExecutionResult> recover(std::uint64_t mode);
 
+  /// The result of a block that has been executed. A stop is reported before anybody's wish to halt is.
+  ExecutionResult done(ExecutionResult result);
   interp::RunState interpreter_state(IrBlock& block);
   /// Calls the interpreter. Nothing: go on.
   std::optional<ExecutionResult> interpret(interp::RunState& state, IrBlock& block, interp::Outcome& outcome);
-  /// The vCPU's next block alone, or `block` from an instruction on.
+  /// The vCPU's next block alone, or `block` from an instruction on. Nothing: it is done, also when somebody
+  /// wanted attention in front of it.
   std::optional<ExecutionResult> interpret_one(std::uint32_t start_inst, IrBlock* block);
 
   ExecutionContext::Impl& context_;

@@ -3,6 +3,8 @@
 // emitted code itself. ASHLAR_SEED=n repeats a run with another seed.
 #include <array>
 #include <cstdlib>
+#include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "engine/toy_guest.hpp"
 #include "support/native_machine.hpp"
 #include "support/rng.hpp"
+#include "support/test_guest.hpp"
 
 namespace ashlar::test {
 namespace {
@@ -103,6 +106,8 @@ void stress(CodeMemoryMode kind, std::uint64_t code_limit, std::uint64_t least_r
   for (int i = 0; i < kBlocks; ++i) m.write_block(i);
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> runs{0}, wrong{0};
+  std::mutex first_mutex;
+  std::string first;  // what went wrong first
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
@@ -115,7 +120,13 @@ void stress(CodeMemoryMode kind, std::uint64_t code_limit, std::uint64_t least_r
         m.start(*cpu);
         ExecutionEngine& engine = rng.percent(10) ? static_cast<ExecutionEngine&>(interpreter) : jit;
         const ExecutionResult result = run_somehow(engine, *cpu, rng);
-        if (result.reason != ExitReason::syscall || cpu->slot(0) != kSum) ++wrong;
+        if (result.reason != ExitReason::syscall || cpu->slot(0) != kSum) {
+          const std::lock_guard lock(first_mutex);
+          if (wrong++ == 0)
+            first = std::string(to_string(result.reason)) + " at " + hex(cpu->pc().value) + ", fault at " +
+                    hex(result.fault.addr.value) + ", tier " + std::to_string(static_cast<int>(result.tier)) +
+                    ", sum " + std::to_string(cpu->slot(0)) + " instead of " + std::to_string(kSum);
+        }
         ++runs;
       }
     });
@@ -144,12 +155,47 @@ void stress(CodeMemoryMode kind, std::uint64_t code_limit, std::uint64_t least_r
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();
+  CHECK(first == "");
   CHECK(wrong == 0);
   CHECK(m.stat(Stat::links) > 0);
   CHECK(m.stat(Stat::unlinks) > 0);
   m.context->flush();
   CHECK(m.stat(Stat::code_bytes_live) == 0);
   CHECK(m.stat(Stat::ir_blocks_live) == 0);
+}
+
+TEST_CASE("a block that is interpreted instead is executed, whoever wants attention in front of it") {
+  JitMachine m(CodeMemoryMode::none, 64 << 10);
+  m.code({toy(Toy::add, 1), toy(Toy::jump, 1), toy(Toy::add, 2), toy(Toy::jump, 1), toy(Toy::call)});
+  auto cpu = m.vcpu();
+  // Behind the engine's own look at the attention bits, and before the interpreter's.
+  m.frontend.during_translation = [&] { cpu->request_attention(kAttendFlush); };
+  JitExecutor executor(*m.context);
+  const BlockKey keys[] = {{{kToyCode}}, {{kToyCode + 8}}};
+  ExecutionResult results[2];
+  CHECK(executor.execute_blocks(*cpu, keys, results) == 2);
+  CHECK(results[0].reason == ExitReason::block_done);
+  CHECK(results[0].next == keys[1]);
+  CHECK(cpu->slot(0) == 3);
+}
+
+TEST_CASE("a system call is reported before a wish to halt that came in its block") {
+  const auto ask = [](Vcpu& cpu, std::uint64_t, std::uint64_t, std::uint64_t) noexcept -> std::uint64_t {
+    cpu.request_halt();
+    return 0;
+  };
+  ToyMachine m({{"ask", ask}});
+  m.code({toy(Toy::helper, 0), toy(Toy::call)});
+  JitExecutor jit(*m.context);
+  InterpreterExecutor interpreter(*m.context);
+  for (ExecutionEngine* engine :
+       {static_cast<ExecutionEngine*>(&interpreter), static_cast<ExecutionEngine*>(&jit)}) {
+    auto cpu = m.vcpu();
+    const ExecutionResult result = engine->execute_block(*cpu, cpu->key());
+    CHECK(result.reason == ExitReason::syscall);
+    CHECK(result.next == BlockKey{{kToyCode + 8}});
+    CHECK(engine->execute_block(*cpu, cpu->key()).reason == ExitReason::halted);
+  }
 }
 
 TEST_CASE("compiled code invalidated, flushed and rewritten under running vCPUs") {
