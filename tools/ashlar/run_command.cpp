@@ -100,23 +100,23 @@ int run_command(const RunOptions& options) {
   }
   for (const auto& listener : listeners) config.context.code_listeners.push_back(listener.get());
 
-  auto created = linux_user::Process::create(std::move(config));
-  if (!created) return complain(created.error().message);
-  // Not taken apart at the end: the host gets everything back faster by itself.
-  static linux_user::Process* const process = created.value().release();
-  named = process;
+  auto process = linux_user::Process::create(std::move(config));
+  if (!process) return complain(process.error().message);
+  named = process->get();
   const linux_user::ExitStatus status = [&] {
-    const Progress progress(*process);
-    return process->run();
+    const Progress progress(**process);
+    return (*process)->run();
   }();
   if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
   if (profiler != nullptr) std::fputs(profiler->profile().to_table(kProfiledBlocks).c_str(), stderr);
   if (!options.stats.empty()) {
-    const StatsSnapshot stats = process->stats();
+    const StatsSnapshot stats = (*process)->stats();
     std::fputs((options.stats == "json" ? stats.to_json() + "\n" : stats.to_table()).c_str(), stderr);
   }
-  // The host frees the memory of a process that ends faster than we would, block by block.
-  [[maybe_unused]] static const linux_user::Process* const left_to_the_host = process->release();
+  // The host frees the memory of a process that ends faster than we would, block by block. But listeners must
+  // be told of nothing any more when they go.
+  [[maybe_unused]] static const linux_user::Process* left_to_the_host = nullptr;
+  if (listeners.empty()) left_to_the_host = process->release();
   return status.status;
 }
 
