@@ -1,5 +1,5 @@
-// The program of README.md, which is a fragment there: its includes and declarations at the beginning stand in main,
-// too, where they do no harm.
+// The program of README.md, which is a fragment there: its includes and declarations at the beginning stand
+// in main, too, where they do no harm.
 #include <ashlar/ashlar.hpp>
 
 int main() {
