@@ -50,7 +50,9 @@ class Slab {
     auto* const freed = static_cast<Free*>(memory);
     freed->next = free_[size / kStep];
     free_[size / kStep] = freed;
-    if (--live_ == 0) release();
+    // One piece stays: who compiles block by block frees each before the next, and is not to map memory for
+    // each.
+    if (--live_ == 0 && pieces_.size() > 1) release();
   }
 
  private:
@@ -73,12 +75,14 @@ class Slab {
     piece_size_ = std::min(piece_size_ * 2, kLargestPiece);
     return true;
   }
+  /// Precondition: nothing is allocated, and there are pieces.
   void release() noexcept {
-    for (const Piece& piece : pieces_) munmap(piece.at, piece.size);
-    pieces_.clear();
+    for (std::size_t i = 1; i < pieces_.size(); ++i) munmap(pieces_[i].at, pieces_[i].size);
+    pieces_.resize(1);
     free_ = {};
-    next_ = end_ = nullptr;
-    piece_size_ = kFirstPiece;
+    next_ = static_cast<std::byte*>(pieces_[0].at);
+    end_ = next_ + pieces_[0].size;
+    piece_size_ = 2 * kFirstPiece;
   }
 
   std::mutex mutex_;

@@ -8,7 +8,7 @@
 namespace ashlar {
 
 /// Aligned to 16 bytes. Thread-safe. Throws std::bad_alloc. What is freed serves for allocations of about the
-/// same size; the pieces go back to the host when nothing is allocated any more.
+/// same size; the pieces but one go back to the host when nothing is allocated any more.
 void* slab_allocate(std::size_t bytes);
 /// `bytes` as given to slab_allocate.
 void slab_free(void* memory, std::size_t bytes) noexcept;
