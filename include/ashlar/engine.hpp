@@ -119,12 +119,12 @@ class ASHLAR_API ExecutionContext final {
   void pin_to_interpreter(BlockKey key);
   void unpin(BlockKey key);
 
-  /// Brings every vCPU of this context to a block boundary, its state in memory, calls `function` on this
-  /// thread with the vCPUs that the context has run, and lets them go on, also when `function` throws.
-  /// Safepoints come one after the other. Meanwhile runs that begin wait, and so does who destroys one of the
-  /// vCPUs on another thread. The time until `function` is called is bounded as a halt's is: a vCPU that is
-  /// in a helper is waited for. `function` may use the context, but run no vCPU of it. Precondition: this
-  /// thread is not in a helper of a vCPU of this context.
+  /// Brings every vCPU of this context to a block boundary, its state in memory, calls `function` here with
+  /// the vCPUs that the context has run, and lets them go on, also when `function` throws. One comes after
+  /// the other. Meanwhile runs that begin wait, and so does who destroys such a vCPU on another thread; one
+  /// between two runs is its owner's, who is not stopped. The time until `function` is called is bounded as
+  /// a halt's is: a vCPU in a helper is waited for. `function` may use the context, but run no vCPU of it.
+  /// Precondition: this thread is not in a helper of a vCPU of this context.
   void at_safepoint(const std::function<void(std::span<Vcpu* const>)>& function);
   /// Gives back at least `bytes` of code memory, if there is as much, by removing the compiled code that has
   /// not been looked up for longest; returns how many bytes of code were removed. Whole chunks go, so it may

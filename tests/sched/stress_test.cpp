@@ -127,9 +127,9 @@ TEST_CASE("executors x flush x invalidate x evict x policy switches x shutdown")
           (void)m.context->stats();
           break;
         case 8:
+          // Between runs the slots are their owners', who are not stopped.
           m.context->at_safepoint([&](std::span<Vcpu* const> vcpus) {
-            for (const Vcpu* vcpu : vcpus)
-              if (vcpu->slot(0) > kSum) FAIL_CHECK("a sum is too large");
+            if (vcpus.size() > 4) FAIL_CHECK("more vCPUs than threads");
           });
           break;
         default:
