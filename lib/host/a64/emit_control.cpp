@@ -176,8 +176,13 @@ void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
   const Test test = compare(inst, cond, immediate);
   if (test.kind == Test::Kind::never) return;
   // Conditional branches don't reach far enough to be linked: the branch that is lies out of line.
-  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
   const asmjit::Label label = as_.newLabel();
+  if (plan().join != 0) {
+    branch_if(test, label);
+    join_edges_.push_back({plan().join, label, cache_.snapshot()});
+    return;
+  }
+  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
   branch_if(test, label);
   if (is_back_edge(exit)) {
     cold(label, [this, state = std::move(state)] {

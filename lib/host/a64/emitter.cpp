@@ -27,6 +27,7 @@ void Emitter::start(const ir::Block& block, const codegen::Plan& plan, const cod
   sites_.clear();
   cold_.clear();
   checks_.clear();
+  join_edges_.clear();
   far_literals_.clear();
   helper_ran_ = at_boundary_ = false;
   forget_last();
@@ -82,6 +83,7 @@ void Emitter::begin_block() {
 }
 
 void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
+  if (boundary.join) join(static_cast<std::uint16_t>(&boundary - block_->boundaries().data()));
   // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it
   // and the next.
   if (!at_boundary_) {
@@ -92,6 +94,37 @@ void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
   out_->code_map.push_back({here(), boundary.pc});
   if (as_.logger() != nullptr)
     as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
+}
+
+void Emitter::join(std::uint16_t boundary) {
+  using Cache = codegen::RegisterCache<Emitter>;
+  std::vector<const Cache::Snapshot*> states;
+  std::vector<asmjit::Label> labels;
+  for (const JoinEdge& edge : join_edges_) {
+    if (edge.boundary != boundary) continue;
+    states.push_back(&edge.state);
+    labels.push_back(edge.label);
+  }
+  if (states.empty()) return;
+  std::vector<std::vector<Cache::Mend>> mends(states.size());
+  cache_.join(states, mends);
+  // Of host addresses nothing is known that holds on every way.
+  forget_host_bases();
+  const asmjit::Label meeting = as_.newLabel();
+  bind(meeting);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (mends[i].empty()) {
+      bind(labels[i]);
+      continue;
+    }
+    cold(labels[i], [this, meeting, list = std::move(mends[i])] {
+      for (const Cache::Mend& mend : list) {
+        canonicalise(mend.reg, mend.knowledge);
+        if (mend.word != Cache::Mend::kNowhere) store_word(mend.word, mend.reg);
+      }
+      as_.b(meeting);
+    });
+  }
 }
 
 void Emitter::begin_instruction(std::size_t index) {

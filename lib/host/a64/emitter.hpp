@@ -158,6 +158,8 @@ class Emitter {
   void jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind = codegen::ExitKind::direct);
   void attention_check(const ir::Exit& exit);
   bool is_backward(const ir::Exit& exit) const;
+  /// Brings the side exits that go on at this boundary together with the way along the block.
+  void join(std::uint16_t boundary);
   /// Whether the exit leads back to the block's own beginning: the code goes round without leaving.
   bool is_back_edge(const ir::Exit& exit) const { return options_.linked && exit.target == block_->key(); }
   /// Out of a loop with registers of its own: what lives where is as everywhere. Flags and x16 stay.
@@ -330,6 +332,13 @@ class Emitter {
     std::uint32_t inst;
   };
   std::vector<CheckStub> checks_;
+  /// A side exit that goes on at a join of the block.
+  struct JoinEdge {
+    std::uint16_t boundary;
+    asmjit::Label label;
+    codegen::RegisterCache<Emitter>::Snapshot state;
+  };
+  std::vector<JoinEdge> join_edges_;
   struct FarLiteral {
     std::uint32_t offset;
     std::size_t site;
