@@ -126,11 +126,16 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
       if (options.count_fuel && interpreted.frame().hot.fuel != native.frame().hot.fuel)
         diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " +
                 std::to_string(native.frame().hot.fuel) + "\n";
-      // Whether a loop stays inside its code is the host's affair, and so where it ends.
+      // Whether a loop stays inside its code is the host's affair, and so where it ends; where a helper's
+      // wish to leave is noticed, too.
       const auto exits = block->exits();
       const bool comes_back = std::any_of(exits.begin(), exits.end(),
                                           [&](const ir::Exit& e) { return e.target == block->key(); });
-      if (states_file() != nullptr && !comes_back) write_state(*states_file(), seed, i, repeat, native);
+      const auto insts = block->insts();
+      const bool calls = std::any_of(insts.begin(), insts.end(),
+                                     [](const ir::Inst& x) { return x.op == ir::Opcode::call_helper; });
+      if (states_file() != nullptr && !comes_back && !calls)
+        write_state(*states_file(), seed, i, repeat, native);
       if (!diff.empty()) {
         const ir::Block& compiled = optimise ? machine.optimised(*block) : *block;
         const auto listing = machine.compiler().listing(compiled, options);

@@ -158,9 +158,13 @@ void RandomBlocks::idiom() {
       put(Opcode::shl64_i, d, x, rng_.pick(kCounts));
       disturb();
       const Value e = fresh_or(d);
-      put(rng_.percent(60) ? Opcode::shr64_i : Opcode::sar64_i, e, d, rng_.pick(kCounts));
+      const Opcode down = rng_.percent(60) ? Opcode::shr64_i : Opcode::sar64_i;
+      put(down, e, d, rng_.pick(kCounts));
       disturb();
-      if (rng_.percent(50)) join(Opcode::add64, fresh_or(e), rng_.percent(50) ? e : source(I), e);
+      if (rng_.percent(50)) {
+        const Value sum = fresh_or(e);
+        join(Opcode::add64, sum, rng_.percent(50) ? e : source(I), e);
+      }
       break;
     }
     case 1: {
@@ -175,12 +179,13 @@ void RandomBlocks::idiom() {
       disturb();
       up_first ? down(e) : up(e);
       static constexpr Opcode kJoins[] = {Opcode::or64, Opcode::xor64, Opcode::add64};
-      join(rng_.pick(kJoins), fresh_or(rng_.percent(50) ? d : e), d, e);
+      const Opcode op = rng_.pick(kJoins);
+      join(op, fresh_or(rng_.percent(50) ? d : e), d, e);
       break;
     }
     case 2: {
-      put(rng_.percent(50) ? Opcode::shl64_i : Opcode::and64_i, d, x,
-          static_cast<std::int32_t>(rng_.below(8)));
+      const Opcode op = rng_.percent(50) ? Opcode::shl64_i : Opcode::and64_i;
+      put(op, d, x, static_cast<std::int32_t>(rng_.below(8)));
       if (rng_.percent(30)) {
         builder_.r(Opcode::zext32, d, d);
         defined(d, I);
@@ -192,17 +197,21 @@ void RandomBlocks::idiom() {
                        : join(Opcode::add64, fresh_or(d), other, d);
       break;
     }
-    case 3:
+    case 3: {
       builder_.const64(d, rng_.pick(kIntegers));
       defined(d, I);
       disturb();
       for (int i = 0; i < 2; ++i) plain(rng_.pick(integer_));
-      join(rng_.percent(50) ? Opcode::sub64 : Opcode::add32s, fresh_or(d), source(I), d);
+      const Opcode op = rng_.percent(50) ? Opcode::sub64 : Opcode::add32s;
+      const Value to = fresh_or(d);
+      join(op, to, source(I), d);
       break;
+    }
     default: {
       static constexpr Opcode kExtensions[] = {Opcode::sext8, Opcode::sext16, Opcode::sext32,
                                                Opcode::zext8, Opcode::zext16, Opcode::zext32};
-      join(rng_.percent(50) ? Opcode::add32s : Opcode::xor64, d, x, source(I));
+      const Opcode op = rng_.percent(50) ? Opcode::add32s : Opcode::xor64;
+      join(op, d, x, source(I));
       disturb();
       const Value e = fresh_or(d);
       builder_.r(rng_.pick(kExtensions), e, d);
@@ -219,6 +228,8 @@ void RandomBlocks::idiom() {
   }
 }
 
+// Here and below nothing is drawn twice in one expression: its order of evaluation is the compiler's, and the
+// same seed is to give the same blocks on every host.
 RandomBlocks::Value RandomBlocks::source(ValueClass cls) {
   const unsigned list = list_of(cls);
   const unsigned kind = rng_.below(100);
@@ -315,7 +326,8 @@ RandomBlocks::Value RandomBlocks::address(bool atomic, std::int32_t& displacemen
     if (!atomic) displacement = rng_.pick(kImmediates);
   } else if (kind < 7) {  // near the end of what may be written, of what may be read, or of the window
     const std::uint64_t ends[] = {kMapped, kMapped + FlatMemory::page_size(), kWindow};
-    builder_.const64(at, rng_.pick(ends) - (atomic ? 8 * rng_.below(3) : rng_.below(17)));
+    const std::uint64_t end = rng_.pick(ends);
+    builder_.const64(at, end - (atomic ? 8 * rng_.below(3) : rng_.below(17)));
     if (!atomic) displacement = static_cast<std::int32_t>(rng_.below(9));
   } else {
     const std::int32_t low = !atomic ? 0 : config_.faults && rng_.percent(5) ? 0 : 7;
@@ -358,9 +370,11 @@ void RandomBlocks::side_exit(Opcode op) {
   const Value a = source(ValueClass::I);
   // Most comparisons of random values do not hold for equality only; bias the immediate ones towards staying.
   if (ir::op_info(op).form == Form::xrr) {
-    builder_.exit_if(op, a, rng_.percent(20) ? a : source(ValueClass::I), exit_target());
+    const Value b = rng_.percent(20) ? a : source(ValueClass::I);
+    builder_.exit_if(op, a, b, exit_target());
   } else {
-    builder_.exit_if(op, a, rng_.pick(kImmediates), exit_target());
+    const std::int32_t imm = rng_.pick(kImmediates);
+    builder_.exit_if(op, a, imm, exit_target());
   }
 }
 
@@ -388,16 +402,19 @@ GuestAddr RandomBlocks::target() {
 void RandomBlocks::terminal() {
   if (rng_.percent(config_.stops)) {
     const auto reason = static_cast<ir::StopReason>(rng_.below(4));
-    return builder_.stop(reason, target(), reason == ir::StopReason::guest_exit ? rng_.pick(kImmediates) : 0);
+    const GuestAddr resume = target();
+    return builder_.stop(reason, resume, reason == ir::StopReason::guest_exit ? rng_.pick(kImmediates) : 0);
   }
   const unsigned kind = rng_.below(10);
   if (kind < 2) return builder_.jump(target());
-  if (kind < 3) return builder_.call(target(), target());
   if (kind < 7) {
+    const GuestAddr first = target(), second = target();
+    if (kind < 3) return builder_.call(first, second);
     const Opcode op = rng_.pick(branches_);
+    const Value a = source(ValueClass::I);
     if (ir::op_info(op).form == Form::brr)
-      return builder_.branch(op, source(ValueClass::I), source(ValueClass::I), target(), target());
-    return builder_.branch(op, source(ValueClass::I), rng_.pick(kImmediates), target(), target());
+      return builder_.branch(op, a, source(ValueClass::I), first, second);
+    return builder_.branch(op, a, rng_.pick(kImmediates), first, second);
   }
   const Value at = builder_.temp();
   if (at.is_none()) return builder_.jump(target());
