@@ -57,8 +57,7 @@ void ExecutionContext::Impl::drop_code(Collect&& collect) {
   epochs_.reclaim();
 }
 
-engine::Jit& ExecutionContext::Impl::jit() {
-  if (engine::Jit* made = jit_made_.load(std::memory_order_acquire)) return *made;
+engine::Jit& ExecutionContext::Impl::make_jit() {
   std::lock_guard lock(jit_mutex_);
   if (jit_ == nullptr) {
     jit_ = std::make_unique<engine::Jit>(

@@ -53,11 +53,15 @@ class ExecutionContext::Impl final : public CodeObserver {
   std::uint64_t trim(std::uint64_t bytes);
 
   /// Made when first asked for.
-  engine::Jit& jit();
+  engine::Jit& jit() {
+    engine::Jit* const made = jit_made_.load(std::memory_order_acquire);
+    return made != nullptr ? *made : make_jit();
+  }
   /// Sees off what has been removed from the code cache: tells the vCPUs, then retires it.
   void see_off(cache::CodeCache::Removed& removed);
 
  private:
+  engine::Jit& make_jit();
   /// Lets `collect(lock, removed)` take blocks out of the cache, and sees them off.
   template <typename Collect>
   void drop(Collect&& collect);

@@ -261,43 +261,63 @@ ExecutionResult Dispatcher::run() {
 ExecutionResult Dispatcher::execute_one(const BlockKey& key) {
   flavour_.linked = false;
   session_.set_key(key);
-  ExecutionResult result = of_reason(ExitReason::block_done);
-  if (session_.attention() && session_.attend()) {
+  ExecutionResult result;
+  result.tier = Tier::jit;
+  if (session_.attention() && session_.attend()) [[unlikely]] {
     result.reason = ExitReason::halted;
     result.next = key;
     return result;
   }
-  const Choice choice = choose(key);
-  if (choice.translation == nullptr) {
-    if (choice.fault.kind != FaultKind::none) {
-      result = session_.fault(choice.fault, Tier::none);
-    } else if (auto stopped = interpret_one(0, choice.block.block)) {
-      result = *stopped;
-    } else {
-      result.tier = Tier::interpreter;
-    }
-    result.cache_hit = choice.hit;
-    return done(result);
+  if (const Translation* const found = find_compiled(key)) [[likely]] {
+    run_single(*found, key.mode, result);
+    result.cache_hit = true;
+  } else {
+    execute_missing(key, result);
   }
-  const std::uint32_t exit = enter_single(*choice.translation, key.mode);
-  if (exit == codegen::kSingleFault) {
-    if (auto stopped = recover(key.mode)) result = *stopped;
-  } else if (exit != codegen::kSingleJump) {
-    const codegen::ExitSite& site = choice.translation->exits()[exit].site;
-    session_.set_key(site.target);
-    if (site.kind == ExitKind::stop) {
-      if (auto stopped = stop(site.stop_reason, site.detail, Tier::jit)) result = *stopped;
-    }
-  }
-  result.cache_hit = choice.hit;
-  return done(result);
-}
-
-ExecutionResult Dispatcher::done(ExecutionResult result) {
-  if (result.reason == ExitReason::block_done && session_.attention() && session_.attend())
+  // A stop is reported before anybody's wish to halt is.
+  if (result.reason == ExitReason::block_done && session_.attention() && session_.attend()) [[unlikely]]
     result.reason = ExitReason::halted;
   result.next = session_.key();
   return result;
+}
+
+Translation* Dispatcher::find_compiled(const BlockKey& key) {
+  if (mine_ == nullptr) return nullptr;
+  // As choose_tier decides whatever the counters are.
+  if (selector_ != nullptr && selector_->preference() == TierPreference::interpreter) return nullptr;
+  Translation* const found = jit_.code().find(key, flavour_);
+  if (found == nullptr) return nullptr;
+  session_.stats().add(Stat::lookup_hits);
+  jit_.code().touch(*found);
+  return found;
+}
+
+void Dispatcher::execute_missing(const BlockKey& key, ExecutionResult& result) {
+  const Choice choice = choose(key);
+  if (choice.translation != nullptr) {
+    run_single(*choice.translation, key.mode, result);
+  } else if (choice.fault.kind != FaultKind::none) {
+    result = session_.fault(choice.fault, Tier::none);
+  } else if (auto stopped = interpret_one(0, choice.block.block)) {
+    result = *stopped;
+  } else {
+    result.tier = Tier::interpreter;
+  }
+  result.cache_hit = choice.hit;
+}
+
+void Dispatcher::run_single(const Translation& translation, std::uint64_t mode, ExecutionResult& result) {
+  const std::uint32_t exit = enter_single(translation, mode);
+  if (exit == codegen::kSingleJump) return;
+  if (exit == codegen::kSingleFault) [[unlikely]] {
+    if (auto stopped = recover(mode)) result = *stopped;
+    return;
+  }
+  const codegen::ExitSite& site = translation.exits()[exit].site;
+  session_.set_key(site.target);
+  if (site.kind == ExitKind::stop) {
+    if (auto stopped = stop(site.stop_reason, site.detail, Tier::jit)) result = *stopped;
+  }
 }
 
 void Dispatcher::prepare(std::span<const BlockKey> keys) {

@@ -22,10 +22,10 @@ class Dispatcher {
   /// `selector`: null, or must outlive this.
   Dispatcher(ExecutionContext::Impl& context, Vcpu& vcpu, bool count_fuel, TierSelector* selector = nullptr)
       : context_(context),
-        session_(context, vcpu, form(context, selector)),
+        jit_(context.jit()),
+        session_(context, vcpu, form(jit_, selector)),
         frame_(vcpu.frame()),
         vcpu_(vcpu),
-        jit_(context.jit()),
         selector_(selector) {
     flavour_.count_fuel = count_fuel;
     if (jit_.available()) mine_ = &session_.data().jit(jit_);
@@ -39,9 +39,9 @@ class Dispatcher {
 
  private:
   /// What is compiled when it is warm need not be prepared for the interpreter.
-  static IrBlock::Form form(ExecutionContext::Impl& context, const TierSelector* selector) {
-    const bool interprets = !context.jit().available() ||
-                            (selector != nullptr && selector->preference() == TierPreference::interpreter);
+  static IrBlock::Form form(const Jit& jit, const TierSelector* selector) {
+    const bool interprets =
+        !jit.available() || (selector != nullptr && selector->preference() == TierPreference::interpreter);
     return interprets ? IrBlock::Form::prepared : IrBlock::Form::plain;
   }
 
@@ -67,8 +67,13 @@ class Dispatcher {
   std::optional<ExecutionResult> stop(ir::StopReason reason, std::int32_t detail, Tier tier);
   std::optional<ExecutionResult> recover(std::uint64_t mode);
 
-  /// The result of a block that has been executed. A stop is reported before anybody's wish to halt is.
-  ExecutionResult done(ExecutionResult result);
+  /// The translation that execute_one runs without asking the policy: it would take it.
+  cache::Translation* find_compiled(const BlockKey& key);
+  /// The block of the vCPU's key, which find_compiled has not found.
+  void execute_missing(const BlockKey& key, ExecutionResult& result);
+  /// Runs one block of compiled code; what it stops for goes into the result.
+  void run_single(const cache::Translation& translation, std::uint64_t mode, ExecutionResult& result);
+
   interp::RunState interpreter_state(IrBlock& block);
   /// Calls the interpreter. Nothing: go on.
   std::optional<ExecutionResult> interpret(interp::RunState& state, IrBlock& block, interp::Outcome& outcome);
@@ -77,10 +82,10 @@ class Dispatcher {
   std::optional<ExecutionResult> interpret_one(std::uint32_t start_inst, IrBlock* block);
 
   ExecutionContext::Impl& context_;
+  Jit& jit_;
   Session session_;
   VcpuFrame& frame_;
   Vcpu& vcpu_;
-  Jit& jit_;
   TierSelector* selector_;
   JitVcpu* mine_ = nullptr;
   cache::Flavour flavour_;
