@@ -134,7 +134,10 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
       const auto insts = block->insts();
       const bool calls = std::any_of(insts.begin(), insts.end(),
                                      [](const ir::Inst& x) { return x.op == ir::Opcode::call_helper; });
-      if (states_file() != nullptr && !comes_back && !calls)
+      // With fuel an indirect jump to the block's own beginning counts as going round, too.
+      const ir::Form end = ir::info(block->terminal().op).form;
+      const bool may_return = options.count_fuel && (end == ir::Form::ind || end == ir::Form::mode);
+      if (states_file() != nullptr && !comes_back && !calls && !may_return)
         write_state(*states_file(), seed, i, repeat, native);
       if (!diff.empty()) {
         const ir::Block& compiled = optimise ? machine.optimised(*block) : *block;
