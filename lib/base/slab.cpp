@@ -95,7 +95,7 @@ class Slab {
 };
 
 /// Never destroyed: blocks may outlive static objects.
-Slab& slab() {
+[[maybe_unused]] Slab& slab() {
   static Slab* const the = new Slab;
   return *the;
 }
