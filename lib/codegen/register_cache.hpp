@@ -34,7 +34,6 @@ enum class Knowledge : std::uint8_t {
   extended,   ///< an integer that is its low half, sign-extended
   extend_32,  ///< an integer whose low half is right and is still to be sign-extended
 };
-using FloatKnowledge = Knowledge;
 
 template <typename Ops>
 class RegisterCache {
@@ -103,7 +102,7 @@ class RegisterCache {
     Entry& e = entries_[r.id];
     e.next = next;
     e.dead = dead;
-    e.knowledge = FloatKnowledge::raw;
+    e.knowledge = Knowledge::raw;
     pending_ &= ~r.mask();
     if ((resident_ & r.mask()) == 0) dirty_ |= r.mask();
     lock(r);
@@ -202,7 +201,7 @@ class RegisterCache {
   }
   /// Residents may have changed behind our back (a helper ran): nothing is known of float values any more.
   void forget_knowledge() {
-    for (Entry& e : entries_) e.knowledge = FloatKnowledge::raw;
+    for (Entry& e : entries_) e.knowledge = Knowledge::raw;
     pending_ = 0;
   }
 
@@ -246,8 +245,8 @@ class RegisterCache {
     return k;
   }
 
-  FloatKnowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
-  void set_knowledge(Reg r, FloatKnowledge k) {
+  Knowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
+  void set_knowledge(Reg r, Knowledge k) {
     entries_[r.id].knowledge = k;
     if (is_pending(k)) {
       pending_ |= r.mask();
@@ -265,7 +264,7 @@ class RegisterCache {
     ir::Value value;
     std::uint16_t next = kNever;
     bool dead = false;
-    FloatKnowledge knowledge = FloatKnowledge::raw;
+    Knowledge knowledge = Knowledge::raw;
   };
 
  public:
@@ -279,8 +278,8 @@ class RegisterCache {
   /// What a way to a join has to do before it gets there.
   struct Mend {
     Reg reg;
-    std::int16_t word;         ///< store the register there, or kNowhere
-    FloatKnowledge knowledge;  ///< make canonical first, if it is not raw or boxed
+    std::int16_t word;    ///< store the register there, or kNowhere
+    Knowledge knowledge;  ///< make canonical first, if it is not raw or boxed
     static constexpr std::int16_t kNowhere = INT16_MIN;
   };
 
@@ -306,13 +305,13 @@ class RegisterCache {
     std::uint64_t settled = 0;
     for (std::uint64_t all = kept | resident_; all != 0; all &= all - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(all))};
-      const FloatKnowledge mine = entries_[r.id].knowledge;
+      const Knowledge mine = entries_[r.id].knowledge;
       bool same = true;
-      FloatKnowledge common = after_mending(mine);
+      Knowledge common = after_mending(mine);
       for (const Snapshot* edge : edges) {
-        const FloatKnowledge theirs = edge->entries[r.id].knowledge;
+        const Knowledge theirs = edge->entries[r.id].knowledge;
         same = same && theirs == mine;
-        if (after_mending(theirs) != common) common = FloatKnowledge::raw;
+        if (after_mending(theirs) != common) common = Knowledge::raw;
       }
       if (same) continue;
       if (is_pending(mine)) ops_.canonicalise(r, mine);
@@ -326,15 +325,14 @@ class RegisterCache {
         const Entry& e = edge.entries[r.id];
         const bool store = (edge.dirty & ~kept & r.mask()) != 0 && e.value.is_slot();
         if (!store && (settled & r.mask()) == 0) continue;
-        const FloatKnowledge k = is_pending(e.knowledge) ? e.knowledge : FloatKnowledge::raw;
-        if (store || k != FloatKnowledge::raw)
-          mends[i].push_back({r, store ? e.value.word : Mend::kNowhere, k});
+        const Knowledge k = is_pending(e.knowledge) ? e.knowledge : Knowledge::raw;
+        if (store || k != Knowledge::raw) mends[i].push_back({r, store ? e.value.word : Mend::kNowhere, k});
       }
     }
   }
 
  private:
-  static constexpr bool is_pending(FloatKnowledge k) {
+  static constexpr bool is_pending(Knowledge k) {
     return k == Knowledge::result32 || k == Knowledge::result64 || k == Knowledge::low32 ||
            k == Knowledge::extend_32;
   }
@@ -354,7 +352,7 @@ class RegisterCache {
   }
 
   void bind(Reg r, ir::Value v) {
-    entries_[r.id] = Entry{v, kNever, false, FloatKnowledge::raw};
+    entries_[r.id] = Entry{v, kNever, false, Knowledge::raw};
     where_[index(v)] = r.id;
     free_ &= ~r.mask();
   }

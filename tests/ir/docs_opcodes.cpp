@@ -19,8 +19,9 @@ const char* form_name(ir::Form form) {
     FORM(d)
     FORM(s)
     FORM(r)
-    FORM(rr) FORM(ri) FORM(rrx) FORM(rx) FORM(rrr) FORM(ld) FORM(st) FORM(amo) FORM(cas) FORM(fence)
-        FORM(help) FORM(xrr) FORM(xri) FORM(jmp) FORM(brr) FORM(bri) FORM(ind) FORM(mode) FORM(exit)
+    FORM(rr)
+    FORM(ri) FORM(rrx) FORM(rx) FORM(rrr) FORM(ld) FORM(st) FORM(amo) FORM(cas) FORM(fence) FORM(help)
+        FORM(xrr) FORM(xri) FORM(jmp) FORM(brr) FORM(bri) FORM(ind) FORM(mode) FORM(exit)
 #undef FORM
   }
   return "";

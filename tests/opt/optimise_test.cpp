@@ -103,7 +103,7 @@ TEST_CASE("dead code and dead writes") {
 
 TEST_CASE("who stops in the optimised block goes on in the original one") {
   auto block = ir::parse(block_of("  shl64_i x5, x5, 32\n  shr64_i x5, x5, 32\n  st8 [x5], x6\n"),
-                               test::test_layout());
+                         test::test_layout());
   REQUIRE(block);
   opt::Optimiser optimiser;
   const ir::Block& made = optimiser.optimise(**block);

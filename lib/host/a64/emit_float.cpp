@@ -2,7 +2,7 @@
 // which are the canonical ones; FPSR collects the guest's flags. What the unit does otherwise than the IR
 // asks (rounding modes that are not set, tininess before rounding, min and max of signaling NaNs) is mended
 // beside it, out of line where it is rare. Binary32 results are boxed where somebody can see the upper half,
-// not here (FloatKnowledge::low32).
+// not here (Knowledge::low32).
 #include "host/a64/emitter.hpp"
 
 namespace ashlar::host_a64 {
@@ -39,8 +39,8 @@ Reg Emitter::float32_register(Value v, std::uint16_t next, Reg spare) {
     return spare;
   }
   const Reg r = cache_.use(v, true, next);
-  const FloatKnowledge k = cache_.knowledge(r);
-  if (k == FloatKnowledge::boxed32 || k == FloatKnowledge::low32) return r;
+  const Knowledge k = cache_.knowledge(r);
+  if (k == Knowledge::boxed32 || k == Knowledge::low32) return r;
   // Boxed nearly always. If it is not, the interpreter executes this guest instruction.
   const FaultPoint point = fault_point();
   const asmjit::Label unboxed = as_.newLabel();
@@ -48,7 +48,7 @@ Reg Emitter::float32_register(Value v, std::uint16_t next, Reg spare) {
   as_.cmn(gp32(kX16), Imm(1));
   as_.b_ne(unboxed);
   check_at(unboxed, point);
-  cache_.set_knowledge(r, FloatKnowledge::boxed32);
+  cache_.set_knowledge(r, Knowledge::boxed32);
   return r;
 }
 
@@ -57,13 +57,13 @@ Reg Emitter::float_operand(Value v, std::uint16_t next, Reg spare, bool single) 
 }
 
 void Emitter::float_result(Reg dst, bool single) {
-  if (single) cache_.set_knowledge(dst, FloatKnowledge::low32);
+  if (single) cache_.set_knowledge(dst, Knowledge::low32);
 }
 
 void Emitter::make_canonical(Reg r) {
-  if (cache_.knowledge(r) != FloatKnowledge::low32) return;
+  if (cache_.knowledge(r) != Knowledge::low32) return;
   box(r, r);
-  cache_.set_knowledge(r, FloatKnowledge::boxed32);
+  cache_.set_knowledge(r, Knowledge::boxed32);
 }
 
 void Emitter::judged(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg c) {
@@ -345,7 +345,7 @@ void Emitter::emit_fmov(const Inst& inst) {
     return;
   }
   const Reg a = cache_.use(inst.a, true, plan().next_a);
-  const FloatKnowledge k = cache_.knowledge(a);
+  const Knowledge k = cache_.knowledge(a);
   const Reg dst = define_float(inst);
   move(dst, a);
   cache_.set_knowledge(dst, k);
@@ -388,7 +388,7 @@ void Emitter::float_sign(const Inst& inst, bool single, int kind) {
   }
   const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
   const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
-  const FloatKnowledge k = cache_.knowledge(a);
+  const Knowledge k = cache_.knowledge(a);
   const Reg dst = define_float(inst);
   const auto sign_mask = [&](Reg to) {
     if (single) {

@@ -125,7 +125,7 @@ void Emitter::load_float(const Inst& inst, std::uint32_t size) {
     return;
   }
   as_.ldr(fp32(dst), from);
-  cache_.set_knowledge(dst, FloatKnowledge::low32);
+  cache_.set_knowledge(dst, Knowledge::low32);
 }
 void Emitter::emit_fld32(const Inst& inst) { load_float(inst, 4); }
 void Emitter::emit_fld64(const Inst& inst) { load_float(inst, 8); }

@@ -441,14 +441,14 @@ std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   return list;
 }
 
-void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
-  if (knowledge == FloatKnowledge::low32) box(r, r);
+void Emitter::canonicalise(Reg r, Knowledge knowledge) {
+  if (knowledge == Knowledge::low32) box(r, r);
 }
 
 void Emitter::canonicalise_pending(bool temporaries) {
   for (const PendingNan& p : pending_list(temporaries)) {
     canonicalise(p.reg, p.knowledge);
-    cache_.set_knowledge(p.reg, FloatKnowledge::boxed32);
+    cache_.set_knowledge(p.reg, Knowledge::boxed32);
   }
 }
 

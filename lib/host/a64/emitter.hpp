@@ -22,7 +22,7 @@
 
 namespace ashlar::host_a64 {
 
-using codegen::FloatKnowledge;
+using codegen::Knowledge;
 using ir::Inst;
 using ir::Value;
 
@@ -69,7 +69,7 @@ class Emitter {
   void load_word(Reg r, std::int16_t word);
   void store_word(std::int16_t word, Reg r);
   void move(Reg to, Reg from);
-  void canonicalise(Reg r, FloatKnowledge knowledge);
+  void canonicalise(Reg r, Knowledge knowledge);
 
  private:
   using InstId = a64::Inst::Id;
@@ -129,7 +129,7 @@ class Emitter {
 
   struct PendingNan {
     Reg reg;
-    FloatKnowledge knowledge;
+    Knowledge knowledge;
   };
 
   // Comparisons and exits (emit_control.cpp).
@@ -256,7 +256,7 @@ class Emitter {
   void fence_behind(const Inst& inst);
 
   // Floats (emit_float.cpp, emit_convert.cpp). A binary32 instruction of the host clears the upper half of
-  // its result (FloatKnowledge::low32): `box` mends that.
+  // its result (Knowledge::low32): `box` mends that.
   bool rounds_like_host(const Inst& inst) const { return inst.rounding() == block_->host_rounding(); }
   /// A float operand in a register; zero is materialised in `spare`.
   Reg float_register(Value v, std::uint16_t next, Reg spare);

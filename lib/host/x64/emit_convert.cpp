@@ -69,7 +69,7 @@ void Emitter::int_to_float(const Inst& inst, bool single, bool wide, bool is_sig
       as_.jmp(done);
     });
   }
-  if (single) cache_.set_knowledge(dst, FloatKnowledge::boxed32);
+  if (single) cache_.set_knowledge(dst, Knowledge::boxed32);
 }
 void Emitter::emit_f32_from_i32(const Inst& inst) { int_to_float(inst, true, false, true); }
 void Emitter::emit_f32_from_u32(const Inst& inst) { int_to_float(inst, true, false, false); }

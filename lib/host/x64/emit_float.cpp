@@ -1,7 +1,7 @@
 // Float opcodes. They run in the host's unit: MXCSR has the guest's rounding mode and collects the guest's
 // flags. What the unit does otherwise than the IR asks (NaN bits, rounding modes that are not set,
 // saturation, min and max) is mended beside it, out of line where it is rare. NaN results are made canonical
-// where somebody can see them, not here (FloatKnowledge).
+// where somebody can see them, not here (Knowledge).
 #include "host/x64/emitter.hpp"
 
 namespace ashlar::host_x64 {
@@ -26,9 +26,9 @@ Reg Emitter::float32_register(Value v, std::uint16_t next, Reg spare) {
     return spare;
   }
   const Reg r = cache_.use(v, true, next);
-  const FloatKnowledge k = cache_.knowledge(r);
-  if (k == FloatKnowledge::boxed32 || k == FloatKnowledge::result32) return r;
-  if (k == FloatKnowledge::result64) canonicalise(r, k);
+  const Knowledge k = cache_.knowledge(r);
+  if (k == Knowledge::boxed32 || k == Knowledge::result32) return r;
+  if (k == Knowledge::result64) canonicalise(r, k);
   // Boxed nearly always. If it is not, the interpreter executes this guest instruction.
   const FaultPoint point = fault_point();
   if (features_.sse41) {
@@ -41,19 +41,19 @@ Reg Emitter::float32_register(Value v, std::uint16_t next, Reg spare) {
   as_.cmp(x86::eax, Imm(-1));
   as_.jne(unboxed);
   checks_.push_back({unboxed, point, static_cast<std::uint32_t>(index_)});
-  cache_.set_knowledge(r, FloatKnowledge::boxed32);
+  cache_.set_knowledge(r, Knowledge::boxed32);
   return r;
 }
 
 void Emitter::float_result(Reg dst, bool single) {
-  cache_.set_knowledge(dst, single ? FloatKnowledge::result32 : FloatKnowledge::result64);
+  cache_.set_knowledge(dst, single ? Knowledge::result32 : Knowledge::result64);
 }
 
 void Emitter::make_canonical(Reg r) {
-  const FloatKnowledge k = cache_.knowledge(r);
-  if (k != FloatKnowledge::result32 && k != FloatKnowledge::result64) return;
+  const Knowledge k = cache_.knowledge(r);
+  if (k != Knowledge::result32 && k != Knowledge::result64) return;
   canonicalise(r, k);
-  cache_.set_knowledge(r, k == FloatKnowledge::result32 ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+  cache_.set_knowledge(r, k == Knowledge::result32 ? Knowledge::boxed32 : Knowledge::raw);
 }
 
 void Emitter::store_args(const Inst& inst) {
@@ -184,7 +184,7 @@ void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool
   as_.jp(nan);
   as_.bind(back);
   if (target != dst) as_.movaps(xmm(dst), xmm(target));
-  cache_.set_knowledge(dst, single ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+  cache_.set_knowledge(dst, single ? Knowledge::boxed32 : Knowledge::raw);
   cold(nan, [this, inst, a, b, target, single, back] {
     // The addend may be overwritten; whatever it was, the host has raised what it raises but for this case,
     // which a quiet NaN shows.
@@ -233,7 +233,7 @@ void Emitter::float_min_max(const Inst& inst, bool single, bool max) {
   as_.emit(op, x86::xmm0, xmm(b));
   as_.bind(done);
   as_.movaps(xmm(dst), x86::xmm0);
-  cache_.set_knowledge(dst, single ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+  cache_.set_knowledge(dst, single ? Knowledge::boxed32 : Knowledge::raw);
   // Equal values have equal bits, but for zeros: -0 is the lesser.
   cold(equal, [this, a, b, max, done] {
     as_.movaps(x86::xmm0, xmm(a));
@@ -302,7 +302,7 @@ void Emitter::emit_fmov(const Inst& inst) {
     return;
   }
   const Reg a = cache_.use(inst.a, true, plan().next_a);
-  const FloatKnowledge k = cache_.knowledge(a);
+  const Knowledge k = cache_.knowledge(a);
   const Reg dst = define_float(inst);
   move(dst, a);
   cache_.set_knowledge(dst, k);
@@ -325,7 +325,7 @@ void Emitter::emit_f_from_bits32(const Inst& inst) {
   as_.pcmpeqd(x86::xmm1, x86::xmm1);
   as_.unpcklps(x86::xmm0, x86::xmm1);
   as_.movaps(xmm(dst), x86::xmm0);
-  cache_.set_knowledge(dst, FloatKnowledge::boxed32);
+  cache_.set_knowledge(dst, Knowledge::boxed32);
 }
 
 void Emitter::emit_bits64_from_f(const Inst& inst) {
@@ -399,7 +399,7 @@ void Emitter::float_sign(const Inst& inst, bool single, int kind) {
     }
     as_.movaps(xmm(dst), x86::xmm0);
   }
-  cache_.set_knowledge(dst, single ? FloatKnowledge::boxed32 : FloatKnowledge::raw);
+  cache_.set_knowledge(dst, single ? Knowledge::boxed32 : Knowledge::raw);
 }
 void Emitter::emit_fsgnj32(const Inst& inst) { float_sign(inst, true, 0); }
 void Emitter::emit_fsgnj64(const Inst& inst) { float_sign(inst, false, 0); }

@@ -104,7 +104,7 @@ void Emitter::load_float(const Inst& inst, std::uint32_t size) {
   as_.pcmpeqd(x86::xmm1, x86::xmm1);
   as_.unpcklps(x86::xmm0, x86::xmm1);
   as_.movaps(xmm(dst), x86::xmm0);
-  cache_.set_knowledge(dst, FloatKnowledge::boxed32);
+  cache_.set_knowledge(dst, Knowledge::boxed32);
 }
 void Emitter::emit_fld32(const Inst& inst) { load_float(inst, 4); }
 void Emitter::emit_fld64(const Inst& inst) { load_float(inst, 8); }

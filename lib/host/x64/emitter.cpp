@@ -99,7 +99,7 @@ void Emitter::join(std::uint16_t boundary) {
     }
     cold(labels[i], [this, here, list = std::move(mends[i])] {
       for (const Cache::Mend& mend : list) {
-        if (mend.knowledge != FloatKnowledge::raw) canonicalise(mend.reg, mend.knowledge);
+        if (mend.knowledge != Knowledge::raw) canonicalise(mend.reg, mend.knowledge);
         if (mend.word != Cache::Mend::kNowhere) store_word(mend.word, mend.reg);
       }
       as_.jmp(here);
@@ -396,12 +396,12 @@ std::vector<Emitter::PendingNan> Emitter::pending_list(bool temporaries) const {
   return list;
 }
 
-void Emitter::canonicalise(Reg r, FloatKnowledge knowledge) {
+void Emitter::canonicalise(Reg r, Knowledge knowledge) {
   if (knowledge == codegen::Knowledge::extend_32) {
     as_.movsxd(gp64(r), gp32(r));
     return;
   }
-  const bool single = knowledge == FloatKnowledge::result32;
+  const bool single = knowledge == Knowledge::result32;
   const asmjit::Label fix = as_.newLabel();
   const asmjit::Label back = as_.newLabel();
   // Arithmetic results are never signaling NaNs, so the compare raises nothing.

@@ -20,7 +20,7 @@
 
 namespace ashlar::host_x64 {
 
-using codegen::FloatKnowledge;
+using codegen::Knowledge;
 using ir::Inst;
 using ir::Value;
 
@@ -54,7 +54,7 @@ class Emitter {
   void load_word(Reg r, std::int16_t word);
   void store_word(std::int16_t word, Reg r);
   void move(Reg to, Reg from);
-  void canonicalise(Reg r, FloatKnowledge knowledge);
+  void canonicalise(Reg r, Knowledge knowledge);
 
  private:
   using InstId = x86::Inst::Id;
@@ -124,7 +124,7 @@ class Emitter {
 
   struct PendingNan {
     Reg reg;
-    FloatKnowledge knowledge;
+    Knowledge knowledge;
   };
 
   // Comparisons and exits (emit_control.cpp).
