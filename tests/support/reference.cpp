@@ -269,7 +269,9 @@ class Reference {
     const bool touches = !conditional || reserved == a || a % bytes != 0 || a > vcpu_.frame().hot.mem_limit;
     if (touches && !access(a, bytes, reserve ? AccessKind::load : AccessKind::store, true)) return;
     if (conditional) {
-      const bool stores = reserved == a;
+      // By value, as docs/atomics.md promises: also the vCPU's own stores in between count.
+      const std::uint64_t width = bytes == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * bytes) - 1;
+      const bool stores = reserved == a && read(a, bytes) == (vcpu_.frame().cold().reservation_value & width);
       if (stores) write(a, bytes, b);
       vcpu_.clear_reservation();
       set(inst.dst, stores ? 0 : 1);
@@ -278,6 +280,7 @@ class Reference {
     const std::uint64_t old = sign_extended(read(a, bytes), bytes);
     if (reserve) {
       reserved = a;
+      vcpu_.frame().cold().reservation_value = read(a, bytes);
     } else {
       write(a, bytes, ir::semantics::rmw(inst.op, old, b));
     }
