@@ -14,14 +14,11 @@ const char* form_name(ir::Form form) {
 #define FORM(name)     \
   case ir::Form::name: \
     return #name;
-    FORM(nop)
-    FORM(c64)
-    FORM(d)
-    FORM(s)
-    FORM(r)
-    FORM(rr)
-    FORM(ri) FORM(rrx) FORM(rx) FORM(rrr) FORM(ld) FORM(st) FORM(amo) FORM(cas) FORM(fence) FORM(help)
-        FORM(xrr) FORM(xri) FORM(jmp) FORM(brr) FORM(bri) FORM(ind) FORM(mode) FORM(exit)
+    // Version 14 does not come to rest on these.
+    // clang-format off
+    FORM(nop) FORM(c64) FORM(d) FORM(s) FORM(r) FORM(rr) FORM(ri) FORM(rrx) FORM(rx) FORM(rrr) FORM(ld) FORM(st) FORM(amo)
+    FORM(cas) FORM(fence) FORM(help) FORM(xrr) FORM(xri) FORM(jmp) FORM(brr) FORM(bri) FORM(ind) FORM(mode) FORM(exit)
+    // clang-format on
 #undef FORM
   }
   return "";

@@ -72,7 +72,8 @@ TEST_CASE("vCPUs that run are at block boundaries, stand still, and go on") {
     });
   }
   std::uint64_t moved = 0, last = 0;
-  for (int i = 0; i < 200; ++i) {
+  // Until there have been some between which the vCPUs got on; how many that takes is the machine's matter.
+  for (int i = 0; i < 200 || moved <= 10; ++i) {
     m.context->at_safepoint([&](std::span<Vcpu* const> all) {
       std::uint64_t sum = 0;
       for (Vcpu* vcpu : all) {
@@ -91,7 +92,6 @@ TEST_CASE("vCPUs that run are at block boundaries, stand still, and go on") {
     });
     if (i % 16 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  CHECK(moved > 10);
   for (const auto& vcpu : vcpus) vcpu->request_halt();
   // A run in slices may use the halt up between two: ask until all have ended.
   std::atomic<bool> ended{false};
