@@ -12,7 +12,7 @@ using ir::Inst;
 using ir::Opcode;
 using ir::Value;
 
-void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack, bool joins) {
+void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins) {
   const auto insts = block.insts();
   insts_.assign(insts.size(), InstPlan{});
   guest_inst_.assign(insts.size(), 0);
@@ -25,7 +25,6 @@ void Plan::analyse(const ir::Block& block, const StateLayout& layout, std::int64
   if (joins) find_joins(block);
   find_next_uses(block);
   find_checks(block, slack);
-  (void)layout;
 }
 
 void Plan::find_next_uses(const ir::Block& block) {

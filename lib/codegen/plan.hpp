@@ -8,14 +8,11 @@
 #include <vector>
 
 #include <ashlar/ir.hpp>
-#include <ashlar/state_layout.hpp>
 
 #include "ir/operands.hpp"
 
 namespace ashlar::codegen {
 
-using ir::Reads;
-using ir::reads_of;
 using ir::WordIndex;
 
 /// Facts about one instruction. "Next" positions are instruction indices of the value's next read; kNever if
@@ -41,7 +38,7 @@ class Plan {
   /// `slack`: displacements smaller in magnitude than this are swallowed by the window's guards. `joins`:
   /// side exits may go on at joins of the block (where the host can do it, and the block's instructions need
   /// not be counted).
-  void analyse(const ir::Block& block, const StateLayout& layout, std::int64_t slack, bool joins = false);
+  void analyse(const ir::Block& block, std::int64_t slack, bool joins = false);
   const InstPlan& operator[](std::size_t inst) const { return insts_[inst]; }
   /// Index of the first boundary that does not lie before instruction `inst` ends; see Block::boundary_of.
   std::uint32_t guest_inst_of(std::size_t inst) const { return guest_inst_[inst]; }

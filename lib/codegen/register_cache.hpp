@@ -254,6 +254,13 @@ class RegisterCache {
       pending_ &= ~r.mask();
     }
   }
+  /// Makes a register's bits what they are to be, because somebody is about to see them.
+  void settle(Reg r) {
+    if ((pending_ & r.mask()) == 0) return;
+    const Knowledge k = entries_[r.id].knowledge;
+    ops_.canonicalise(r, k);
+    set_knowledge(r, after_mending(k));
+  }
   /// Float registers whose NaN may not be canonical, or that are not boxed, and whose value is still wanted
   /// by somebody: slots (unless dead) and live temporaries.
   std::uint64_t pending_nans() const { return pending_; }

@@ -36,7 +36,6 @@ enum class HostExit : std::uint64_t {
   check_fault,   ///< exit_info: host address behind the check stub's call; registers in the dump
   access_fault,  ///< exit_info: host address of the faulting instruction; registers in the dump;
                  ///< fault_addr/info are set
-  helper_exit,   ///< a helper set kAttendExit; frame pc is where to go on
 };
 
 /// Registers at a fault, by host register number. Lives in the engine's data of a vCPU; VcpuCold::dump points

@@ -252,8 +252,6 @@ ExecutionResult Dispatcher::run() {
       case HostExit::access_fault:
         if (auto stopped = recover(key.mode)) return *stopped;
         break;
-      case HostExit::helper_exit:
-        break;
     }
   }
 }

@@ -177,28 +177,26 @@ void Optimiser::replace(Inst& inst, const Inst& by) {
 
 /// Operands that are constants become immediates, results that are constants const64.
 void Optimiser::fold_constants(Inst& inst) {
-  const OpInfo& op = ir::op_info(inst.op);
-  const ir::Reads reads = ir::reads_of(op.form);
+  const ir::OpTraits& op = ir::traits_of(inst.op);
   // A temporary that is no longer read here must not be wanted by who stops between its making and here.
   const auto known = [&](Value v) {
     if (v.is_none()) return false;
     const Word& w = word(v);
     return w.constant && (!v.is_temp() || w.stretch == stretch_);
   };
-  if (!reads.a) return;
   if (inst.op == Opcode::mov64 && inst.a.is_zero()) return;
-  if (ir::semantics::is_pure_integer(inst.op) && known(inst.a) && (!reads.b || known(inst.b)) &&
-      (!reads.c || known(inst.c()))) {
+  if (ir::semantics::is_pure_integer(inst.op) && known(inst.a) && (!op.reads_b || known(inst.b)) &&
+      (!op.reads_c || known(inst.c()))) {
     std::uint64_t value = 0;
-    const std::uint64_t b = reads.b ? constant_of(inst.b) : 0, c = reads.c ? constant_of(inst.c()) : 0;
+    const std::uint64_t b = op.reads_b ? constant_of(inst.b) : 0, c = op.reads_c ? constant_of(inst.c()) : 0;
     if (ir::semantics::fold(inst, constant_of(inst.a), b, c, value)) {
       replace(inst, constant_inst(inst.dst, value));
       return;
     }
   }
   const Opcode twin = kTwins.of[static_cast<std::size_t>(inst.op)];
-  if (twin == Opcode::nop || !reads.b) return;
-  if ((op.effects & ir::kCommutative) != 0 && known(inst.a) && !known(inst.b)) {
+  if (twin == Opcode::nop || !op.reads_b) return;
+  if ((ir::op_info(inst.op).effects & ir::kCommutative) != 0 && known(inst.a) && !known(inst.b)) {
     std::swap(inst.a, inst.b);
     changed_ = true;
   }

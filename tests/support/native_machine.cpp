@@ -168,8 +168,6 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
       case HostExit::access_fault:
         faulted = true;
         break;
-      case HostExit::helper_exit:
-        break;
     }
   } else {
     using Enter = std::uint32_t (*)(VcpuFrame*, const void*, bool);

@@ -55,7 +55,7 @@ class A64Compiler final : public codegen::Compiler {
                        codegen::Emitted& out) override {
     rewind();
     out.clear();
-    plan_.analyse(block, layout_, mem::kDisplacementSlack, options.linked && !options.count_fuel);
+    plan_.analyse(block, mem::kDisplacementSlack, options.linked && !options.count_fuel);
     const codegen::LoopResidents* const loop =
         options.linked && loop_.choose(block, layout_, plan_, residents_) ? &loop_ : nullptr;
     std::span<const codegen::Resident> residents;

@@ -29,7 +29,7 @@ Reg Emitter::float_register(Value v, std::uint16_t next, Reg spare) {
     return spare;
   }
   const Reg r = cache_.use(v, true, next);
-  make_canonical(r);
+  cache_.settle(r);
   return r;
 }
 
@@ -60,12 +60,6 @@ void Emitter::float_result(Reg dst, bool single) {
   if (single) cache_.set_knowledge(dst, Knowledge::low32);
 }
 
-void Emitter::make_canonical(Reg r) {
-  if (cache_.knowledge(r) != Knowledge::low32) return;
-  box(r, r);
-  cache_.set_knowledge(r, Knowledge::boxed32);
-}
-
 void Emitter::judged(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg c) {
   const Reg dst = define_float(inst);
   if (dst == a || dst == b || dst == c) as_.fmov(fp64(kV29), fp64(dst));
@@ -88,17 +82,17 @@ void Emitter::judged(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg
 // -------------------------------------------------------------------------------------------------------------------
 
 void Emitter::store_args(const Inst& inst) {
-  const codegen::Reads reads = codegen::reads_of(ir::info(inst.op).form);
+  const ir::OpTraits& traits = ir::traits_of(inst.op);
   const bool is_float = ir::info(inst.op).src == ir::ValueClass::F;
   const Value values[3] = {inst.a, inst.b, inst.c()};
   const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
-  const bool read[3] = {reads.a, reads.b, reads.c};
+  const bool read[3] = {traits.reads_a, traits.reads_b, traits.reads_c};
   for (int i = 0; i < 3; ++i) {
     if (!read[i]) continue;
     const a64::Mem to = frame_mem(ASHLAR_COLD_OFFSET(args) + 8 * i);
     if (is_float && !values[i].is_zero()) {
       const Reg r = cache_.use(values[i], true, next[i]);
-      make_canonical(r);
+      cache_.settle(r);
       as_.str(fp64(r), to);
     } else {
       as_.str(gp64(use_int(values[i], next[i])), to);

@@ -135,7 +135,7 @@ void Emitter::store_float(const Inst& inst, std::uint32_t size) {
   Reg data;
   if (!inst.b.is_zero()) {
     data = cache_.use(inst.b, true, plan().next_b);
-    if (size == 8) make_canonical(data);
+    if (size == 8) cache_.settle(data);
   }
   const FaultPoint point = fault_point();
   const a64::Mem to = mem(address(inst, inst.imm, size, point));

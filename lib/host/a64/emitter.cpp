@@ -446,10 +446,7 @@ void Emitter::canonicalise(Reg r, Knowledge knowledge) {
 }
 
 void Emitter::canonicalise_pending(bool temporaries) {
-  for (const PendingNan& p : pending_list(temporaries)) {
-    canonicalise(p.reg, p.knowledge);
-    cache_.set_knowledge(p.reg, Knowledge::boxed32);
-  }
+  for (const PendingNan& p : pending_list(temporaries)) cache_.settle(p.reg);
 }
 
 // --- listings

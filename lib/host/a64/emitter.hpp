@@ -289,8 +289,6 @@ class Emitter {
   void store_float_arg(int i, Reg r, bool single);
   /// x16 = the result's bits; destroys x17 and x30 besides.
   void call_float_slow(const Inst& inst);
-  /// Boxes a value that is not boxed yet, because its bits are about to be seen.
-  void make_canonical(Reg r);
   void float_result(Reg dst, bool single);
 
   // What was emitted last, for merging it with what comes next.

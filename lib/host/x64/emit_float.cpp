@@ -49,19 +49,12 @@ void Emitter::float_result(Reg dst, bool single) {
   cache_.set_knowledge(dst, single ? Knowledge::result32 : Knowledge::result64);
 }
 
-void Emitter::make_canonical(Reg r) {
-  const Knowledge k = cache_.knowledge(r);
-  if (k != Knowledge::result32 && k != Knowledge::result64) return;
-  canonicalise(r, k);
-  cache_.set_knowledge(r, k == Knowledge::result32 ? Knowledge::boxed32 : Knowledge::raw);
-}
-
 void Emitter::store_args(const Inst& inst) {
-  const codegen::Reads reads = codegen::reads_of(ir::info(inst.op).form);
+  const ir::OpTraits& traits = ir::traits_of(inst.op);
   const bool is_float = ir::info(inst.op).src == ir::ValueClass::F;
   const Value values[3] = {inst.a, inst.b, inst.c()};
   const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
-  const bool read[3] = {reads.a, reads.b, reads.c};
+  const bool read[3] = {traits.reads_a, traits.reads_b, traits.reads_c};
   for (int i = 0; i < 3; ++i) {
     if (!read[i]) continue;
     const x86::Mem to = frame_mem(ASHLAR_COLD_OFFSET(args) + 8 * i);
@@ -69,7 +62,7 @@ void Emitter::store_args(const Inst& inst) {
     if (o.is_zero()) {
       as_.mov(to, Imm(0));
     } else if (o.is_reg() && is_float) {
-      make_canonical(o.reg);
+      cache_.settle(o.reg);
       as_.movsd(to, xmm(o.reg));
     } else {
       as_.mov(to, gp64(in_register(o)));
@@ -330,7 +323,7 @@ void Emitter::emit_f_from_bits32(const Inst& inst) {
 
 void Emitter::emit_bits64_from_f(const Inst& inst) {
   const Operand a = operand(inst.a, plan().next_a, true);
-  if (a.is_reg()) make_canonical(a.reg);
+  if (a.is_reg()) cache_.settle(a.reg);
   const Reg dst = define_int(inst);
   if (a.is_reg()) {
     as_.movq(gp64(dst), xmm(a.reg));
@@ -341,7 +334,7 @@ void Emitter::emit_bits64_from_f(const Inst& inst) {
 
 void Emitter::emit_bits32_from_f(const Inst& inst) {
   const Operand a = operand(inst.a, plan().next_a, true);
-  if (a.is_reg()) make_canonical(a.reg);
+  if (a.is_reg()) cache_.settle(a.reg);
   const Reg dst = define_int(inst);
   if (a.is_reg()) {
     as_.movd(x86::eax, xmm(a.reg));
@@ -363,8 +356,8 @@ void Emitter::float_sign(const Inst& inst, bool single, int kind) {
                        : float_register(inst.a, plan().next_a, spare_a);
   const Reg b = single ? float32_register(inst.b, plan().next_b, spare_b)
                        : float_register(inst.b, plan().next_b, spare_b);
-  make_canonical(a);
-  make_canonical(b);
+  cache_.settle(a);
+  cache_.settle(b);
   const Reg dst = define_float(inst);
   const bool same = inst.a == inst.b;
   const auto sign_mask = [&] {

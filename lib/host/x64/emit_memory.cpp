@@ -114,7 +114,7 @@ void Emitter::store_float(const Inst& inst, std::uint32_t size) {
   Reg data;
   if (!inst.b.is_zero()) {
     data = cache_.use(inst.b, true, plan().next_b);
-    make_canonical(data);
+    cache_.settle(data);
   }
   const FaultPoint point = fault_point();
   const x86::Mem to = address(inst, inst.imm, size, point);

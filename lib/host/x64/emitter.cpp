@@ -191,14 +191,8 @@ Emitter::Operand Emitter::operand32(Value v, std::uint16_t next) {
 
 Reg Emitter::use_int(Value v, std::uint16_t next) {
   const Reg r = cache_.use(v, false, next);
-  widen(r);
+  cache_.settle(r);
   return r;
-}
-
-void Emitter::widen(Reg r) {
-  if (cache_.knowledge(r) != codegen::Knowledge::extend_32) return;
-  canonicalise(r, codegen::Knowledge::extend_32);
-  note_extended(r);
 }
 
 codegen::Knowledge Emitter::knowledge_of(Value v) const {
@@ -421,10 +415,7 @@ void Emitter::canonicalise(Reg r, Knowledge knowledge) {
 }
 
 void Emitter::canonicalise_pending(bool temporaries) {
-  for (const PendingNan& p : pending_list(temporaries)) {
-    canonicalise(p.reg, p.knowledge);
-    cache_.set_knowledge(p.reg, codegen::RegisterCache<Emitter>::after_mending(p.knowledge));
-  }
+  for (const PendingNan& p : pending_list(temporaries)) cache_.settle(p.reg);
 }
 
 void Emitter::load_bits(const x86::Xmm& to, std::uint64_t bits) {

@@ -37,7 +37,6 @@ class Emitter {
   void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
              std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
              codegen::Emitted& out);
-  bool uses_float_table() const { return float_table_used_; }
 
   // For codegen::lower.
   void begin_block();
@@ -73,7 +72,6 @@ class Emitter {
   Operand operand32(Value v, std::uint16_t next);
   /// An integer in a register, all of it.
   Reg use_int(Value v, std::uint16_t next);
-  void widen(Reg r);
   /// What is known of an integer without looking at it.
   codegen::Knowledge knowledge_of(Value v) const;
   bool is_extended(Value v) const {
@@ -232,8 +230,6 @@ class Emitter {
   void float_slow(const Inst& inst);
   void store_args(const Inst& inst);
   void call_float_slow(const Inst& inst);
-  /// Mends a NaN that is not canonical yet, because its bits are about to be seen.
-  void make_canonical(Reg r);
   void float_result(Reg dst, bool single);
   void load_bits(const x86::Xmm& to, std::uint64_t bits);
 
