@@ -1,8 +1,10 @@
 // The short way of the x64 assembler gives asmjit's bytes: every form that it knows, with every register in
-// every place, displacements and immediates around their limits.
+// every place, displacements and immediates around their limits, labels near and far.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/x64/assembler.hpp"
@@ -12,8 +14,8 @@ namespace {
 namespace x86 = asmjit::x86;
 namespace I = asmjit::x86::Inst;
 using asmjit::Imm;
-using asmjit::Operand;
 
+/// Two assemblers that are told the same.
 class Two {
  public:
   Two() {
@@ -21,23 +23,27 @@ class Two {
       holder->init(asmjit::Environment(asmjit::Arch::kX64));
     a_holder_.attach(&a_);
     b_holder_.attach(&b_);
+    b_.restart();
   }
-  void both(asmjit::InstId id, const Operand& o0, const Operand& o1) {
+  /// `write` gets an assembler; asmjit's first.
+  template <typename Write>
+  void both(const Write& write) {
     const std::size_t from_a = a_.offset(), from_b = b_.offset();
-    const asmjit::Error wrong = a_.emit(id, o0, o1);
-    REQUIRE(b_.emit(id, o0, o1) == wrong);
+    write(a_);
+    write(b_);
+    compare(from_a, from_b);
+  }
+  void compare(std::size_t from_a, std::size_t from_b) {
     const std::vector<std::uint8_t> ours(b_.bufferData() + from_b, b_.bufferData() + b_.offset());
     const std::vector<std::uint8_t> theirs(a_.bufferData() + from_a, a_.bufferData() + a_.offset());
     if (ours != theirs) {
-      asmjit::String name;
-      asmjit::InstAPI::instIdToString(asmjit::Arch::kX64, id, name);
       const auto hex = [](const std::vector<std::uint8_t>& bytes) {
+        static constexpr char kDigits[] = "0123456789abcdef";
         std::string text;
-        for (const std::uint8_t byte : bytes) text += " " + std::to_string(byte);
+        for (const std::uint8_t byte : bytes) text += {' ', kDigits[byte >> 4], kDigits[byte & 15]};
         return text;
       };
-      FAIL(std::string(name.data()), " with registers ", o0.id(), " and ", o1.id(), ":", hex(ours),
-           ", asmjit:", hex(theirs));
+      FAIL("ours", hex(ours), ", asmjit's", hex(theirs), ", number ", compared);
     }
     ++compared;
   }
@@ -49,8 +55,8 @@ class Two {
   ashlar::host_x64::Assembler b_;
 };
 
-std::vector<Operand> memories(std::uint32_t size) {
-  std::vector<Operand> all;
+std::vector<x86::Mem> memories(std::uint32_t size) {
+  std::vector<x86::Mem> all;
   for (unsigned base = 0; base < 16; ++base) {
     for (const int disp : {0, 1, -1, 127, 128, -128, -129, 100000, -100000})
       all.push_back(x86::Mem(x86::gpq(base), disp, size));
@@ -64,54 +70,177 @@ std::vector<Operand> memories(std::uint32_t size) {
   return all;
 }
 
-TEST_CASE("the same bytes") {
+constexpr std::int64_t kImmediates[] = {
+    0, 1, -1, 127, 128, -128, -129, 0x7fffffff, -0x80000000ll, 0x80000000ll, 0xffffffffll};
+
+TEST_CASE("register forms have asmjit's bytes") {
   Two two;
-  const asmjit::InstId arithmetic[] = {I::kIdAdd, I::kIdOr, I::kIdAnd, I::kIdSub, I::kIdXor, I::kIdCmp};
-  const std::int64_t immediates[] = {
-      0, 1, -1, 127, 128, -128, -129, 0x7fffffff, -0x80000000ll, 0x80000000ll, 0xffffffffll};
   for (unsigned i = 0; i < 16; ++i) {
     for (unsigned j = 0; j < 16; ++j) {
-      const Operand d64 = x86::gpq(i), s64 = x86::gpq(j), d32 = x86::gpd(i), s32 = x86::gpd(j);
-      for (const asmjit::InstId id : {I::kIdMov, I::kIdTest, I::kIdImul, I::kIdAdd, I::kIdOr, I::kIdAnd,
-                                      I::kIdSub, I::kIdXor, I::kIdCmp}) {
-        two.both(id, d64, s64);
-        two.both(id, d32, s32);
-      }
-      two.both(I::kIdMovsxd, d64, s32);
-      for (const asmjit::InstId id : {I::kIdMovzx, I::kIdMovsx})
-        for (const Operand& to : {d64, d32}) {
-          two.both(id, to, x86::gpb_lo(j));
-          two.both(id, to, x86::gpw(j));
+      for (const bool wide : {false, true}) {
+        const x86::Gp to = wide ? x86::Gp(x86::gpq(i)) : x86::Gp(x86::gpd(i));
+        const x86::Gp from = wide ? x86::Gp(x86::gpq(j)) : x86::Gp(x86::gpd(j));
+        two.both([&](auto& as) { as.add(to, from); });
+        two.both([&](auto& as) { as.or_(to, from); });
+        two.both([&](auto& as) { as.and_(to, from); });
+        two.both([&](auto& as) { as.sub(to, from); });
+        two.both([&](auto& as) { as.xor_(to, from); });
+        two.both([&](auto& as) { as.cmp(to, from); });
+        two.both([&](auto& as) { as.mov(to, from); });
+        two.both([&](auto& as) { as.test(to, from); });
+        two.both([&](auto& as) { as.imul(to, from); });
+        for (const x86::Gp& narrow : {x86::Gp(x86::gpb_lo(j)), x86::Gp(x86::gpw(j))}) {
+          two.both([&](auto& as) { as.movzx(to, narrow); });
+          two.both([&](auto& as) { as.movsx(to, narrow); });
         }
+      }
+      two.both([&](auto& as) { as.movsxd(x86::gpq(i), x86::gpd(j)); });
+      two.both([&](auto& as) { as.movaps(x86::xmm(i), x86::xmm(j)); });
     }
-    for (const Operand& r : {Operand(x86::gpq(i)), Operand(x86::gpd(i))}) {
-      for (const asmjit::InstId id : arithmetic)
-        for (const std::int64_t imm : immediates) two.both(id, r, Imm(imm));
-      for (const asmjit::InstId id : {I::kIdShl, I::kIdShr, I::kIdSar, I::kIdRol, I::kIdRor})
-        for (const int count : {1, 2, 31, 63}) two.both(id, r, Imm(count));
+    for (const x86::Gp& r : {x86::Gp(x86::gpq(i)), x86::Gp(x86::gpd(i))}) {
+      for (const std::int64_t imm : kImmediates) {
+        // asmjit refuses what is not a 32-bit number, signed or not, for 32-bit registers.
+        two.both([&](auto& as) { as.add(r, Imm(imm)); });
+        two.both([&](auto& as) { as.or_(r, Imm(imm)); });
+        two.both([&](auto& as) { as.and_(r, Imm(imm)); });
+        two.both([&](auto& as) { as.sub(r, Imm(imm)); });
+        two.both([&](auto& as) { as.xor_(r, Imm(imm)); });
+        two.both([&](auto& as) { as.cmp(r, Imm(imm)); });
+        two.both([&](auto& as) { as.mov(r, Imm(imm)); });
+      }
+      for (const int count : {1, 2, 31, 63}) {
+        two.both([&](auto& as) { as.shl(r, Imm(count)); });
+        two.both([&](auto& as) { as.shr(r, Imm(count)); });
+        two.both([&](auto& as) { as.sar(r, Imm(count)); });
+      }
     }
   }
+  CHECK(two.compared > 10000);
+}
+
+TEST_CASE("shifts and rotations have asmjit's bytes") {
+  using ashlar::host_x64::Shift;
+  asmjit::CodeHolder a_holder, b_holder;
+  a_holder.init(asmjit::Environment(asmjit::Arch::kX64));
+  b_holder.init(asmjit::Environment(asmjit::Arch::kX64));
+  x86::Assembler a(&a_holder);
+  ashlar::host_x64::Assembler b;
+  b_holder.attach(&b);
+  b.restart();
+  const std::pair<Shift, asmjit::InstId> all[] = {{Shift::rol, I::kIdRol},
+                                                  {Shift::ror, I::kIdRor},
+                                                  {Shift::shl, I::kIdShl},
+                                                  {Shift::shr, I::kIdShr},
+                                                  {Shift::sar, I::kIdSar}};
+  for (const auto& [op, id] : all)
+    for (unsigned i = 0; i < 16; ++i)
+      for (const x86::Gp& r : {x86::Gp(x86::gpq(i)), x86::Gp(x86::gpd(i))}) {
+        a.emit(id, r, x86::cl);
+        b.shift(op, r);
+        for (const int count : {1, 2, 31}) {
+          a.emit(id, r, Imm(count));
+          b.shift(op, r, Imm(count));
+        }
+      }
+  REQUIRE(a.offset() == b.offset());
+  CHECK(std::equal(a.bufferData(), a.bufferData() + a.offset(), b.bufferData()));
+}
+
+TEST_CASE("memory forms have asmjit's bytes") {
+  Two two;
   for (const unsigned r : {0u, 3u, 4u, 5u, 7u, 8u, 12u, 13u, 15u}) {
     for (const std::uint32_t size : {4u, 8u}) {
-      const Operand reg = size == 8 ? Operand(x86::gpq(r)) : Operand(x86::gpd(r));
-      for (const Operand& mem : memories(size)) {
-        for (const asmjit::InstId id : {I::kIdMov, I::kIdAdd, I::kIdCmp, I::kIdImul}) two.both(id, reg, mem);
-        for (const asmjit::InstId id : {I::kIdMov, I::kIdXor, I::kIdCmp}) two.both(id, mem, reg);
-        two.both(I::kIdLea, reg, mem);
+      const x86::Gp reg = size == 8 ? x86::Gp(x86::gpq(r)) : x86::Gp(x86::gpd(r));
+      for (const x86::Mem& mem : memories(size)) {
+        two.both([&](auto& as) { as.mov(reg, mem); });
+        two.both([&](auto& as) { as.mov(mem, reg); });
+        two.both([&](auto& as) { as.add(reg, mem); });
+        two.both([&](auto& as) { as.cmp(reg, mem); });
+        two.both([&](auto& as) { as.xor_(mem, reg); });
+        two.both([&](auto& as) { as.cmp(mem, reg); });
+        two.both([&](auto& as) { as.imul(reg, mem); });
+        two.both([&](auto& as) { as.lea(reg, mem); });
       }
     }
-    for (const Operand& mem : memories(4)) two.both(I::kIdMovsxd, x86::gpq(r), mem);
-    for (const Operand& mem : memories(1)) {
-      two.both(I::kIdMovzx, x86::gpd(r), mem);
-      two.both(I::kIdMovsx, x86::gpq(r), mem);
-      two.both(I::kIdMov, mem, x86::gpb_lo(r));
+    for (const x86::Mem& mem : memories(4)) {
+      two.both([&](auto& as) { as.movsxd(x86::gpq(r), mem); });
+      two.both([&](auto& as) { as.movss(x86::xmm(r), mem); });
+      two.both([&](auto& as) { as.movss(mem, x86::xmm(r)); });
     }
-    for (const Operand& mem : memories(2)) two.both(I::kIdMovsx, x86::gpq(r), mem);
+    for (const x86::Mem& mem : memories(8)) {
+      two.both([&](auto& as) { as.movsd(x86::xmm(r), mem); });
+      two.both([&](auto& as) { as.movsd(mem, x86::xmm(r)); });
+    }
+    for (const x86::Mem& mem : memories(1)) {
+      two.both([&](auto& as) { as.movzx(x86::gpd(r), mem); });
+      two.both([&](auto& as) { as.movsx(x86::gpq(r), mem); });
+      two.both([&](auto& as) { as.mov(mem, x86::gpb_lo(r)); });
+    }
+    for (const x86::Mem& mem : memories(2)) {
+      two.both([&](auto& as) { as.movsx(x86::gpq(r), mem); });
+      two.both([&](auto& as) { as.mov(mem, x86::gpw(r)); });
+    }
   }
   for (const std::uint32_t size : {4u, 8u})
-    for (const Operand& mem : memories(size))
-      for (const std::int64_t imm : {0, 5, 500}) two.both(I::kIdCmp, mem, Imm(imm));
+    for (const x86::Mem& mem : memories(size))
+      for (const std::int64_t imm : {0, 5, 500, -500}) {
+        two.both([&](auto& as) { as.cmp(mem, Imm(imm)); });
+        two.both([&](auto& as) { as.mov(mem, Imm(imm)); });
+      }
+  for (const x86::Mem& mem : memories(8)) {
+    two.both([&](auto& as) { as.jmp(mem); });
+    two.both([&](auto& as) { as.call(mem); });
+  }
   CHECK(two.compared > 10000);
+}
+
+/// Jumps in both directions, near and far, some of them to one label.
+template <typename Assembler>
+void write_jumps(Assembler& as, unsigned filling) {
+  const asmjit::Label head = as.newLabel(), tail = as.newLabel(), table = as.newLabel();
+  const auto fill = [&] {
+    for (unsigned i = 0; i < filling; ++i) as.xor_(x86::eax, x86::ecx);
+  };
+  as.bind(head);
+  fill();
+  as.j(x86::CondCode::kB, tail);
+  as.jne(head);
+  as.lea(x86::r9, x86::ptr(table));
+  as.call(head);
+  as.jmp(tail);
+  fill();
+  as.jmp(head);
+  as.call(tail);
+  as.js(head);
+  as.bind(tail);
+  fill();
+  as.bind(table);
+  const std::uint8_t bytes[] = {1, 2, 3};
+  as.embed(bytes, sizeof bytes);
+  as.lea(x86::rcx, x86::ptr(table));
+}
+
+TEST_CASE("jumps have asmjit's bytes") {
+  Two two;
+  for (unsigned filling = 0; filling < 80; ++filling) two.both([&](auto& as) { write_jumps(as, filling); });
+  // Buffers are enlarged on the way.
+  two.both([&](auto& as) { write_jumps(as, 100000); });
+}
+
+TEST_CASE("nothing is left of what stood in front of a restart") {
+  asmjit::CodeHolder holder;
+  holder.init(asmjit::Environment(asmjit::Arch::kX64));
+  ashlar::host_x64::Assembler as;
+  holder.attach(&as);
+  std::vector<std::uint8_t> first;
+  for (int round = 0; round < 3; ++round) {
+    as.restart();
+    write_jumps(as, 20);
+    const std::vector<std::uint8_t> bytes(as.bufferData(), as.bufferData() + as.offset());
+    if (round == 0) first = bytes;
+    CHECK(bytes == first);
+  }
+  CHECK(holder.labelCount() == 0);
 }
 
 }  // namespace

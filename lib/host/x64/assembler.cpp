@@ -1,221 +1,347 @@
 // The encodings of the common forms (AMD64 Architecture Programmer's Manual, volume 3, chapter 1 and appendix
-// A): [REX] opcode ModRM [SIB] [displacement] [immediate].
+// A): [prefix] [REX] opcode ModRM [SIB] [displacement] [immediate].
 #include "host/x64/assembler.hpp"
 
+#include <array>
 #include <cstring>
 
 namespace ashlar::host_x64 {
 
-using asmjit::Operand_;
-namespace x86 = asmjit::x86;
-namespace Inst = x86::Inst;
+namespace I = asmjit::x86::Inst;
 
 namespace {
 
-/// Builds one instruction.
-class Encoder {
- public:
-  explicit Encoder(std::uint8_t* at) : at_(at) {}
-  std::uint8_t* end() const { return at_; }
+constexpr bool is_small(std::int64_t value) { return value >= -128 && value <= 127; }
+constexpr bool is_int32(std::int64_t value) { return value == static_cast<std::int32_t>(value); }
 
-  /// What ModRM and REX need to know of a register or memory operand. False: not one of the common forms.
-  bool set_rm(const Operand_& o) {
-    if (o.isReg()) {
-      rm_ = o.id();
-      is_mem_ = false;
-      return true;
-    }
-    const auto& mem = o.as<x86::Mem>();
-    if (!mem.hasBaseReg() || mem.baseType() != asmjit::RegType::kX86_Gpq || mem.hasSegment() ||
-        (mem.hasIndex() && mem.indexType() != asmjit::RegType::kX86_Gpq))
-      return false;
-    is_mem_ = true;
-    rm_ = mem.baseId();
-    index_ = mem.hasIndex() ? mem.indexId() : kNoIndex;
-    shift_ = mem.shift();
-    disp_ = mem.offsetLo32();
-    return index_ != 4;
-  }
+constexpr std::uint32_t opcode(Alu op) { return static_cast<std::uint32_t>(op) << 3; }
+constexpr std::uint32_t number(Alu op) { return static_cast<std::uint32_t>(op); }
 
-  /// `byte_reg`, `byte_rm`: a register operand of 8 bits, which needs a REX prefix for spl to dil.
-  void put(bool wide, std::uint32_t opcode, std::uint32_t reg, bool byte_reg = false, bool byte_rm = false) {
-    const std::uint32_t x = is_mem_ && index_ != kNoIndex ? index_ >> 3 : 0;
-    const std::uint32_t rex = (wide ? 8u : 0u) | (reg >> 3) << 2 | x << 1 | rm_ >> 3;
-    if (rex != 0 || (byte_reg && reg >= 4) || (byte_rm && !is_mem_ && rm_ >= 4)) byte(0x40 | rex);
-    if (opcode > 0xff) byte(opcode >> 8);
-    byte(opcode);
-    const std::uint32_t field = (reg & 7) << 3;
-    if (!is_mem_) {
-      byte(0xc0 | field | (rm_ & 7));
-      return;
-    }
-    const bool sib = index_ != kNoIndex || (rm_ & 7) == 4;
-    const bool none = disp_ == 0 && (rm_ & 7) != 5;
-    const bool small = disp_ >= -128 && disp_ <= 127;
-    const std::uint32_t mod = none ? 0u : small ? 0x40u : 0x80u;
-    byte(mod | field | (sib ? 4 : rm_ & 7));
-    if (sib) byte(shift_ << 6 | (index_ == kNoIndex ? 4u : index_ & 7) << 3 | (rm_ & 7));
-    if (none) return;
-    if (small) {
-      byte(static_cast<std::uint32_t>(disp_));
-    } else {
-      imm32(disp_);
-    }
-  }
-  void byte(std::uint32_t value) { *at_++ = static_cast<std::uint8_t>(value); }
-  void imm32(std::int32_t value) {
-    std::memcpy(at_, &value, 4);
-    at_ += 4;
-  }
-
- private:
-  static constexpr std::uint32_t kNoIndex = 0xff;
-  std::uint8_t* at_;
-  bool is_mem_ = false;
-  std::uint32_t rm_ = 0, index_ = kNoIndex, shift_ = 0;
-  std::int32_t disp_ = 0;
-};
-
-/// The number of an arithmetic instruction in its opcodes and ModRM; -1 for others.
-int arithmetic_number(asmjit::InstId id) {
-  switch (id) {
-    case Inst::kIdAdd:
-      return 0;
-    case Inst::kIdOr:
-      return 1;
-    case Inst::kIdAnd:
-      return 4;
-    case Inst::kIdSub:
-      return 5;
-    case Inst::kIdXor:
-      return 6;
-    case Inst::kIdCmp:
-      return 7;
-    default:
-      return -1;
-  }
+asmjit::InstId id_of(Alu op) {
+  static constexpr std::array<asmjit::InstId, 8> kIds = {I::kIdAdd, I::kIdOr,  I::kIdNone, I::kIdNone,
+                                                         I::kIdAnd, I::kIdSub, I::kIdXor,  I::kIdCmp};
+  return kIds[static_cast<std::size_t>(op)];
+}
+asmjit::InstId id_of(Shift op) {
+  static constexpr std::array<asmjit::InstId, 8> kIds = {I::kIdRol, I::kIdRor, I::kIdNone, I::kIdNone,
+                                                         I::kIdShl, I::kIdShr, I::kIdNone, I::kIdSar};
+  return kIds[static_cast<std::size_t>(op)];
 }
 
-int shift_number(asmjit::InstId id) {
-  switch (id) {
-    case Inst::kIdRol:
-      return 0;
-    case Inst::kIdRor:
-      return 1;
-    case Inst::kIdShl:
-      return 4;
-    case Inst::kIdShr:
-      return 5;
-    case Inst::kIdSar:
-      return 7;
-    default:
-      return -1;
-  }
-}
+/// The longest instruction, and some: writers may write beyond what they have to write.
+constexpr std::size_t kMargin = 24;
 
-bool is_word(const Operand_& o) { return x86::Reg::isGpq(o) || x86::Reg::isGpd(o); }
+/// The error handler has heard of errors.
+void left_to(asmjit::Error) {}
 
 }  // namespace
 
-asmjit::Error Assembler::_emit(asmjit::InstId id, const Operand_& o0, const Operand_& o1, const Operand_& o2,
-                               const Operand_* more) {
-  constexpr std::size_t kLongest = 16;
-  const bool plain =
-      (static_cast<std::uint32_t>(instOptions()) | static_cast<std::uint32_t>(forcedInstOptions())) == 0 &&
-      inlineComment() == nullptr && o2.isNone() && remainingSpace() >= kLongest;
-  if (plain && emit_short(id, o0, o1)) return asmjit::kErrorOk;
-  return asmjit::x86::Assembler::_emit(id, o0, o1, o2, more);
+/// Writes one instruction. There must be space.
+class Assembler::Encoder {
+ public:
+  explicit Encoder(Assembler& as) : as_(as), at_(as._bufferPtr) {}
+  ~Encoder() { as_._bufferPtr = at_; }
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+
+  /// `rex`: there is a byte register that is spl to dil only with a REX prefix.
+  void reg_form(bool wide, std::uint32_t opcode, std::uint32_t reg, std::uint32_t rm, bool rex = false) {
+    begin((wide ? 8u : 0u) | (reg >> 3) << 2 | rm >> 3, opcode, rex);
+    byte(0xc0 | (reg & 7) << 3 | (rm & 7));
+  }
+  void mem_form(bool wide, std::uint32_t opcode, std::uint32_t reg, const Mem& mem, bool rex = false) {
+    constexpr std::uint32_t kNone = 4;
+    const std::uint32_t base = mem.baseId(), index = mem.hasIndex() ? mem.indexId() : kNone;
+    const std::int32_t disp = mem.offsetLo32();
+    begin((wide ? 8u : 0u) | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3, opcode, rex);
+    const bool none = disp == 0 && (base & 7) != 5;
+    const bool small = is_small(disp);
+    const std::uint32_t mod = (none ? 0u : small ? 0x40u : 0x80u) | (reg & 7) << 3;
+    if (index != kNone || (base & 7) == 4) {
+      byte(mod | 4);
+      byte(mem.shift() << 6 | (index & 7) << 3 | (base & 7));
+    } else {
+      byte(mod | (base & 7));
+    }
+    if (!none) immediate(small, disp);
+  }
+  void byte(std::uint32_t value) { *at_++ = static_cast<std::uint8_t>(value); }
+  void immediate(bool small, std::int64_t value) {
+    const auto low = static_cast<std::int32_t>(value);
+    std::memcpy(at_, &low, sizeof low);
+    at_ += small ? 1 : sizeof low;
+  }
+  /// The distance of a label from behind these four bytes, now or when it is bound.
+  void distance(const Label& label) {
+    OwnLabel& to = as_.labels_[label.id()];
+    const auto here = static_cast<std::int32_t>(at_ - as_._bufferData);
+    if (to.at == kNowhere) {
+      as_.uses_.push_back({here, to.last_use});
+      to.last_use = static_cast<std::int32_t>(as_.uses_.size() - 1);
+    }
+    immediate(false, to.at - (here + 4));
+  }
+  /// A jump to a label: the short form if that is known to reach.
+  void jump(std::uint32_t near_opcode, std::uint32_t far_opcode, const Label& label) {
+    const std::int32_t to = as_.labels_[label.id()].at;
+    const auto behind = static_cast<std::int32_t>(at_ - as_._bufferData) + 2;
+    if (to != kNowhere && is_small(to - behind)) {
+      byte(near_opcode);
+      byte(static_cast<std::uint32_t>(to - behind));
+      return;
+    }
+    if (far_opcode > 0xff) byte(far_opcode >> 8);
+    byte(far_opcode);
+    distance(label);
+  }
+  void reg_rip_form(std::uint32_t opcode, std::uint32_t reg, const Label& label) {
+    begin(8u | (reg >> 3) << 2, opcode, false);
+    byte((reg & 7) << 3 | 5);
+    distance(label);
+  }
+
+ private:
+  void begin(std::uint32_t rex_bits, std::uint32_t opcode, bool rex) {
+    if (rex_bits != 0 || rex) byte(0x40 | rex_bits);
+    if (opcode > 0xff) byte(opcode >> 8);
+    byte(opcode);
+  }
+
+  Assembler& as_;
+  std::uint8_t* at_;
+};
+
+void Assembler::restart() {
+  own_labels_ = logger() == nullptr;
+  labels_.clear();
+  uses_.clear();
+  setOffset(0);
 }
 
-bool Assembler::emit_short(asmjit::InstId id, const Operand_& o0, const Operand_& o1) {
-  Encoder code(_bufferPtr);
-  const bool reg0 = is_word(o0), reg1 = is_word(o1);
-  if (const int number = arithmetic_number(id); number >= 0) {
-    const auto opcode = static_cast<std::uint32_t>(number) << 3;
-    if (reg0 && reg1 && o0.size() == o1.size()) {
-      code.set_rm(o0);
-      code.put(o0.size() == 8, opcode | 1, o1.id());
-    } else if (reg0 && o1.isMem()) {
-      if (!code.set_rm(o1)) return false;
-      code.put(o0.size() == 8, opcode | 3, o0.id());
-    } else if (o0.isMem() && reg1) {
-      if (!code.set_rm(o0)) return false;
-      code.put(o1.size() == 8, opcode | 1, o1.id());
-    } else if (o1.isImm() && (reg0 || (o0.isMem() && (o0.size() == 4 || o0.size() == 8)))) {
-      std::int64_t imm = o1.as<asmjit::Imm>().value();
-      if (o0.size() == 4) imm = static_cast<std::int32_t>(imm);
-      const bool small = imm >= -128 && imm <= 127;
-      if (imm != static_cast<std::int32_t>(imm) || (!small && reg0 && o0.id() == 0)) return false;
-      if (!code.set_rm(o0)) return false;
-      code.put(o0.size() == 8, small ? 0x83 : 0x81, static_cast<std::uint32_t>(number));
-      if (small) {
-        code.byte(static_cast<std::uint32_t>(imm));
-      } else {
-        code.imm32(static_cast<std::int32_t>(imm));
-      }
-    } else {
-      return false;
-    }
-  } else if (const int shift = shift_number(id); shift >= 0) {
-    if (!reg0 || !o1.isImm()) return false;
-    const auto count = static_cast<std::uint32_t>(o1.as<asmjit::Imm>().value()) & 0xff;
-    code.set_rm(o0);
-    code.put(o0.size() == 8, count == 1 ? 0xd1 : 0xc1, static_cast<std::uint32_t>(shift));
-    if (count != 1) code.byte(count);
-  } else {
-    switch (id) {
-      case Inst::kIdMov:
-        if (reg0 && reg1 && o0.size() == o1.size()) {
-          code.set_rm(o0);
-          code.put(o0.size() == 8, 0x89, o1.id());
-        } else if (reg0 && o1.isMem()) {
-          if (!code.set_rm(o1)) return false;
-          code.put(o0.size() == 8, 0x8b, o0.id());
-        } else if (o0.isMem() && reg1) {
-          if (!code.set_rm(o0)) return false;
-          code.put(o1.size() == 8, 0x89, o1.id());
-        } else if (o0.isMem() && x86::Reg::isGpb(o1) && o1.as<x86::Reg>().isGpbLo()) {
-          if (!code.set_rm(o0)) return false;
-          code.put(false, 0x88, o1.id(), true);
-        } else {
-          return false;
-        }
-        break;
-      case Inst::kIdTest:
-        if (!reg0 || !reg1 || o0.size() != o1.size()) return false;
-        code.set_rm(o0);
-        code.put(o0.size() == 8, 0x85, o1.id());
-        break;
-      case Inst::kIdLea:
-        if (!reg0 || !o1.isMem() || !code.set_rm(o1)) return false;
-        code.put(o0.size() == 8, 0x8d, o0.id());
-        break;
-      case Inst::kIdMovsxd:
-        if (!x86::Reg::isGpq(o0) || !(x86::Reg::isGpd(o1) || (o1.isMem() && o1.size() == 4))) return false;
-        if (!code.set_rm(o1)) return false;
-        code.put(true, 0x63, o0.id());
-        break;
-      case Inst::kIdImul:
-        if (!reg0 || !(o1.isMem() || (reg1 && o0.size() == o1.size())) || !code.set_rm(o1)) return false;
-        code.put(o0.size() == 8, 0x0faf, o0.id());
-        break;
-      case Inst::kIdMovzx:
-      case Inst::kIdMovsx: {
-        const std::uint32_t size = o1.size();
-        const bool byte = size == 1;
-        if (!reg0 || (!byte && size != 2) || !(o1.isReg() || o1.isMem())) return false;
-        if (byte && o1.isReg() && !o1.as<x86::Reg>().isGpbLo()) return false;
-        if (!code.set_rm(o1)) return false;
-        code.put(o0.size() == 8, (id == Inst::kIdMovzx ? 0x0fb6u : 0x0fbeu) | (byte ? 0u : 1u), o0.id(),
-                 false, byte);
-        break;
-      }
-      default:
-        return false;
-    }
+/// Loggers make themselves felt in the forced options.
+bool Assembler::is_short() const {
+  return (static_cast<std::uint32_t>(instOptions()) | static_cast<std::uint32_t>(forcedInstOptions())) == 0 &&
+         remainingSpace() >= kMargin;
+}
+
+/// Lets asmjit enlarge the buffer by writing what is then taken back.
+void Assembler::make_space() {
+  while (remainingSpace() < kMargin && forcedInstOptions() == asmjit::InstOptions::kNone) {
+    const std::size_t here = offset();
+    for (std::size_t i = 0; i < kMargin; ++i)
+      if (Base::nop() != asmjit::kErrorOk) break;
+    setOffset(here);
   }
-  _bufferPtr = code.end();
-  return true;
+}
+
+// --- labels
+
+Assembler::Label Assembler::newLabel() {
+  if (!own_labels_) return Base::newLabel();
+  labels_.push_back({});
+  return Label(static_cast<std::uint32_t>(labels_.size() - 1));
+}
+
+asmjit::Error Assembler::bind(const Label& label) {
+  if (!own_labels_) return Base::bind(label);
+  OwnLabel& own = labels_[label.id()];
+  own.at = static_cast<std::int32_t>(offset());
+  for (std::int32_t i = own.last_use; i != kNowhere;) {
+    const Use& use = uses_[static_cast<std::size_t>(i)];
+    const std::int32_t distance = own.at - (use.at + 4);
+    std::memcpy(_bufferData + use.at, &distance, sizeof distance);
+    i = use.previous;
+  }
+  return asmjit::kErrorOk;
+}
+
+void Assembler::jmp(const Label& to) {
+  if (!own_labels_) return left_to(Base::jmp(to));
+  make_space();
+  Encoder(*this).jump(0xeb, 0xe9, to);
+}
+void Assembler::j(CondCode cond, const Label& to) {
+  if (!own_labels_) return left_to(Base::j(cond, to));
+  make_space();
+  const auto number = static_cast<std::uint32_t>(cond);
+  Encoder(*this).jump(0x70 | number, 0x0f80 | number, to);
+}
+void Assembler::call(const Label& to) {
+  if (!own_labels_) return left_to(Base::call(to));
+  make_space();
+  Encoder code(*this);
+  code.byte(0xe8);
+  code.distance(to);
+}
+
+void Assembler::jmp(const Mem& to) {
+  if (!is_short(to)) return left_to(Base::jmp(to));
+  Encoder(*this).mem_form(false, 0xff, 4, to);
+}
+void Assembler::call(const Mem& to) {
+  if (!is_short(to)) return left_to(Base::call(to));
+  Encoder(*this).mem_form(false, 0xff, 2, to);
+}
+
+// --- integers
+
+void Assembler::alu(Alu op, const Gp& to, const Gp& from) {
+  if (!is_short()) return left_to(emit(id_of(op), to, from));
+  Encoder(*this).reg_form(to.isGpq(), opcode(op) | 1, from.id(), to.id());
+}
+void Assembler::alu(Alu op, const Gp& to, const Mem& from) {
+  if (!is_short(from)) return left_to(emit(id_of(op), to, from));
+  Encoder(*this).mem_form(to.isGpq(), opcode(op) | 3, to.id(), from);
+}
+void Assembler::alu(Alu op, const Mem& to, const Gp& from) {
+  if (!is_short(to)) return left_to(emit(id_of(op), to, from));
+  Encoder(*this).mem_form(from.isGpq(), opcode(op) | 1, from.id(), to);
+}
+void Assembler::alu(Alu op, const Gp& to, const Imm& by) {
+  const std::int64_t value = to.isGpq() ? by.value() : static_cast<std::int32_t>(by.value());
+  const bool small = is_small(value);
+  // The accumulator has forms of its own.
+  if (!is_short() || !is_int32(value) || (!small && to.id() == 0)) return left_to(emit(id_of(op), to, by));
+  Encoder code(*this);
+  code.reg_form(to.isGpq(), small ? 0x83 : 0x81, number(op), to.id());
+  code.immediate(small, value);
+}
+void Assembler::alu(Alu op, const Mem& to, const Imm& by) {
+  const std::int64_t value = to.size() == 8 ? by.value() : static_cast<std::int32_t>(by.value());
+  if (!is_short(to) || !is_int32(value) || to.size() < 4) return left_to(emit(id_of(op), to, by));
+  Encoder code(*this);
+  code.mem_form(to.size() == 8, is_small(value) ? 0x83 : 0x81, number(op), to);
+  code.immediate(is_small(value), value);
+}
+void Assembler::alu(Alu op, const Operand& to, const Operand& from) {
+  if (to.isMem()) {
+    alu(op, to.as<Mem>(), from.as<Gp>());
+  } else if (from.isMem()) {
+    alu(op, to.as<Gp>(), from.as<Mem>());
+  } else {
+    alu(op, to.as<Gp>(), from.as<Gp>());
+  }
+}
+
+void Assembler::alu(Alu op, const Operand& to, const Imm& by) {
+  if (to.isMem()) {
+    alu(op, to.as<Mem>(), by);
+  } else {
+    alu(op, to.as<Gp>(), by);
+  }
+}
+
+void Assembler::shift(Shift op, const Gp& to, const Imm& by) {
+  if (!is_short()) return left_to(emit(id_of(op), to, by));
+  const auto count = static_cast<std::uint32_t>(by.value()) & 0xff;
+  Encoder code(*this);
+  code.reg_form(to.isGpq(), count == 1 ? 0xd1 : 0xc1, static_cast<std::uint32_t>(op), to.id());
+  if (count != 1) code.byte(count);
+}
+
+void Assembler::shift(Shift op, const Gp& to) {
+  if (!is_short()) return left_to(emit(id_of(op), to, asmjit::x86::cl));
+  Encoder(*this).reg_form(to.isGpq(), 0xd3, static_cast<std::uint32_t>(op), to.id());
+}
+
+void Assembler::mov(const Gp& to, const Gp& from) {
+  if (!is_short()) return left_to(Base::mov(to, from));
+  Encoder(*this).reg_form(to.isGpq(), 0x89, from.id(), to.id());
+}
+void Assembler::mov(const Gp& to, const Mem& from) {
+  if (!is_short(from)) return left_to(Base::mov(to, from));
+  Encoder(*this).mem_form(to.isGpq(), 0x8b, to.id(), from);
+}
+void Assembler::mov(const Mem& to, const Gp& from) {
+  if (!is_short(to)) return left_to(Base::mov(to, from));
+  const std::uint32_t size = from.size();
+  Encoder code(*this);
+  if (size == 2) code.byte(0x66);
+  code.mem_form(size == 8, size == 1 ? 0x88 : 0x89, from.id(), to, size == 1 && from.id() >= 4);
+}
+void Assembler::mov(const Mem& to, const Imm& value) {
+  const std::uint32_t size = to.size();
+  const std::int64_t imm = size == 8 ? value.value() : static_cast<std::int32_t>(value.value());
+  if (!is_short(to) || size < 4 || !is_int32(imm)) return left_to(Base::mov(to, value));
+  Encoder code(*this);
+  code.mem_form(size == 8, 0xc7, 0, to);
+  code.immediate(false, imm);
+}
+void Assembler::mov(const Gp& to, const Imm& value) {
+  if (!is_short() || !to.isGpd()) return left_to(Base::mov(to, value));
+  Encoder code(*this);
+  if (to.id() >= 8) code.byte(0x41);
+  code.byte(0xb8 | (to.id() & 7));
+  code.immediate(false, value.value());
+}
+
+void Assembler::test(const Gp& a, const Gp& b) {
+  if (!is_short()) return left_to(Base::test(a, b));
+  Encoder(*this).reg_form(a.isGpq(), 0x85, b.id(), a.id());
+}
+void Assembler::lea(const Gp& to, const Mem& from) {
+  if (own_labels_ && from.hasBaseLabel()) {
+    make_space();
+    Encoder(*this).reg_rip_form(0x8d, to.id(), Label(from.baseId()));
+    return;
+  }
+  if (!is_short(from)) return left_to(Base::lea(to, from));
+  Encoder(*this).mem_form(to.isGpq(), 0x8d, to.id(), from);
+}
+void Assembler::imul(const Gp& to, const Gp& from) {
+  if (!is_short()) return left_to(Base::imul(to, from));
+  Encoder(*this).reg_form(to.isGpq(), 0x0faf, to.id(), from.id());
+}
+void Assembler::imul(const Gp& to, const Mem& from) {
+  if (!is_short(from)) return left_to(Base::imul(to, from));
+  Encoder(*this).mem_form(to.isGpq(), 0x0faf, to.id(), from);
+}
+void Assembler::movsxd(const Gp& to, const Gp& from) {
+  if (!is_short()) return left_to(Base::movsxd(to, from));
+  Encoder(*this).reg_form(true, 0x63, to.id(), from.id());
+}
+void Assembler::movsxd(const Gp& to, const Mem& from) {
+  if (!is_short(from)) return left_to(Base::movsxd(to, from));
+  Encoder(*this).mem_form(true, 0x63, to.id(), from);
+}
+
+void Assembler::widen(asmjit::InstId id, std::uint32_t opcode, const Gp& to, const Gp& from) {
+  if (!is_short()) return left_to(emit(id, to, from));
+  Encoder(*this).reg_form(to.isGpq(), opcode | (from.size() == 2), to.id(), from.id(),
+                          from.size() == 1 && from.id() >= 4);
+}
+void Assembler::widen(asmjit::InstId id, std::uint32_t opcode, const Gp& to, const Mem& from) {
+  if (!is_short(from)) return left_to(emit(id, to, from));
+  Encoder(*this).mem_form(to.isGpq(), opcode | (from.size() == 2), to.id(), from);
+}
+void Assembler::movzx(const Gp& to, const Gp& from) { widen(I::kIdMovzx, 0x0fb6, to, from); }
+void Assembler::movzx(const Gp& to, const Mem& from) { widen(I::kIdMovzx, 0x0fb6, to, from); }
+void Assembler::movsx(const Gp& to, const Gp& from) { widen(I::kIdMovsx, 0x0fbe, to, from); }
+void Assembler::movsx(const Gp& to, const Mem& from) { widen(I::kIdMovsx, 0x0fbe, to, from); }
+
+// --- floats
+
+void Assembler::move_scalar(asmjit::InstId id, std::uint32_t prefix, bool store, const Xmm& r,
+                            const Mem& mem) {
+  if (!is_short(mem)) return left_to(store ? emit(id, mem, r) : emit(id, r, mem));
+  Encoder code(*this);
+  code.byte(prefix);
+  code.mem_form(false, store ? 0x0f11 : 0x0f10, r.id(), mem);
+}
+void Assembler::movsd(const Xmm& to, const Mem& from) { move_scalar(I::kIdMovsd, 0xf2, false, to, from); }
+void Assembler::movsd(const Mem& to, const Xmm& from) { move_scalar(I::kIdMovsd, 0xf2, true, from, to); }
+void Assembler::movss(const Xmm& to, const Mem& from) { move_scalar(I::kIdMovss, 0xf3, false, to, from); }
+void Assembler::movss(const Mem& to, const Xmm& from) { move_scalar(I::kIdMovss, 0xf3, true, from, to); }
+void Assembler::movaps(const Xmm& to, const Xmm& from) {
+  if (!is_short()) return left_to(Base::movaps(to, from));
+  Encoder(*this).reg_form(false, 0x0f28, to.id(), from.id());
+}
+
+asmjit::Error Assembler::embed(const void* data, std::size_t size) {
+  if (size > kMargin || !is_short()) return Base::embed(data, size);
+  std::memcpy(_bufferPtr, data, size);
+  _bufferPtr += size;
+  return asmjit::kErrorOk;
 }
 
 }  // namespace ashlar::host_x64

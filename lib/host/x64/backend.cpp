@@ -61,9 +61,8 @@ class X64Compiler final : public codegen::Compiler {
     emitter_.start(block, plan_, options, residents, loop, out);
     codegen::lower(block, emitter_);
     if (errors_.first != asmjit::kErrorOk) return assembler_error(errors_.first);
-    const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
-    out.code.resize(buffer.size());
-    std::memcpy(out.code.data(), buffer.data(), buffer.size());
+    const auto* const code = reinterpret_cast<const std::byte*>(as_.bufferData());
+    out.code.assign(code, code + as_.offset());
     out.key = block.key();
     out.guest_inst_count = block.guest_inst_count();
     out.guest_ranges.assign(block.guest_ranges().begin(), block.guest_ranges().end());
@@ -105,13 +104,19 @@ class X64Compiler final : public codegen::Compiler {
   }
   /// Empties the code holder but keeps its buffers.
   void rewind() {
+    // Only what asmjit has kept of a block, its labels and a failure, makes it necessary to start from
+    // scratch.
+    const bool clean = errors_.first == asmjit::kErrorOk && holder_.labelCount() == 0;
     errors_.first = asmjit::kErrorOk;
-    asmjit::Logger* const logger = holder_.logger();
-    holder_.reset(asmjit::ResetPolicy::kSoft);
-    holder_.init(asmjit::Environment(asmjit::Arch::kX64));
-    holder_.setErrorHandler(&errors_);
-    if (logger != nullptr) holder_.setLogger(logger);
-    holder_.attach(&as_);
+    if (!clean) {
+      asmjit::Logger* const logger = holder_.logger();
+      holder_.reset(asmjit::ResetPolicy::kSoft);
+      holder_.init(asmjit::Environment(asmjit::Arch::kX64));
+      holder_.setErrorHandler(&errors_);
+      if (logger != nullptr) holder_.setLogger(logger);
+      holder_.attach(&as_);
+    }
+    as_.restart();
   }
 
   const StateLayout& layout_;

@@ -66,9 +66,9 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
         o.kind == Operand::Kind::mem ? asmjit::Operand(word_mem(o.word)) : rm(o, bits);
     compare_at_ = static_cast<std::uint32_t>(as_.offset());
     if (o.kind == Operand::Kind::mem) {
-      as_.emit(I::kIdCmp, value, Imm(0));
+      as_.cmp(value, Imm(0));
     } else {
-      as_.emit(I::kIdTest, value, value);
+      as_.test(value.as<x86::Gp>(), value.as<x86::Gp>());
     }
   };
   if (immediate) {
@@ -77,7 +77,7 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
     } else {
       const asmjit::Operand left = rm(a, bits);
       compare_at_ = static_cast<std::uint32_t>(as_.offset());
-      as_.emit(I::kIdCmp, left, Imm(inst.imm));
+      as_.cmp(left, Imm(inst.imm));
     }
     return cond_code(cond);
   }
@@ -92,11 +92,11 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
   }
   if (a.is_reg() || b.is_reg()) {
     compare_at_ = static_cast<std::uint32_t>(as_.offset());
-    as_.emit(I::kIdCmp, rm(a, bits), rm(b, bits));
+    as_.cmp(rm(a, bits), rm(b, bits));
   } else {
     load(x86::rax, a);
     compare_at_ = static_cast<std::uint32_t>(as_.offset());
-    as_.emit(I::kIdCmp, x86::rax, rm(b, bits));
+    as_.cmp(asmjit::Operand(x86::rax), rm(b, bits));
   }
   return cond_code(cond);
 }

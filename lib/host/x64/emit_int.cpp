@@ -16,10 +16,10 @@ void Emitter::finish32(Reg dst, Extend extend) {
 }
 
 /// Bit by bit: what it makes of two extended values is extended.
-bool Emitter::is_bitwise(InstId id) { return id == I::kIdAnd || id == I::kIdOr || id == I::kIdXor; }
+bool Emitter::is_bitwise(Alu op) { return op == Alu::and_ || op == Alu::or_ || op == Alu::xor_; }
 
-void Emitter::alu(const Inst& inst, InstId id, bool commutative, Extend extend) {
-  const bool extended = is_bitwise(id) && is_extended(inst.a) && is_extended(inst.b);
+void Emitter::alu(const Inst& inst, Alu op, bool commutative, Extend extend) {
+  const bool extended = is_bitwise(op) && is_extended(inst.a) && is_extended(inst.b);
   if (extended && (is_unfinished(inst.a) || is_unfinished(inst.b))) extend = Extend::sign32;
   const bool wide = extend == Extend::none;
   const unsigned bits = wide ? 64 : 32;
@@ -27,47 +27,47 @@ void Emitter::alu(const Inst& inst, InstId id, bool commutative, Extend extend) 
   const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
   if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem && b.is_reg() &&
       plan().next_dst == codegen::InstPlan::kNever) {
-    as_.emit(id, word_mem(a.word), gp64(b.reg));
+    as_.alu(op, word_mem(a.word), gp64(b.reg));
     return;
   }
   const Reg dst = define_int(inst);
   const x86::Gp to = wide ? gp64(dst) : gp32(dst);
   if (a.is_reg() && dst == a.reg) {
-    as_.emit(id, to, rm(b, bits));
+    as_.alu(op, to, rm(b, bits));
   } else if (b.is_reg() && dst == b.reg) {
     if (commutative) {
-      as_.emit(id, to, rm(a, bits));
+      as_.alu(op, to, rm(a, bits));
     } else {
       const x86::Gp t = wide ? x86::Gp(x86::rax) : x86::Gp(x86::eax);
       load(t, a);
-      as_.emit(id, t, rm(b, bits));
+      as_.alu(op, t, rm(b, bits));
       as_.mov(to, t);
     }
   } else {
     load(to, a);
-    as_.emit(id, to, rm(b, bits));
+    as_.alu(op, to, rm(b, bits));
   }
   if (wide && extended) note_extended(dst);
   finish32(dst, extend);
 }
 
-void Emitter::alu_imm(const Inst& inst, InstId id, Extend extend) {
+void Emitter::alu_imm(const Inst& inst, Alu op, Extend extend) {
   // A mask of 31 bits or fewer clears the upper half.
-  const bool masks = id == I::kIdAnd && inst.imm >= 0;
-  const bool extended = is_bitwise(id) && is_extended(inst.a);
+  const bool masks = op == Alu::and_ && inst.imm >= 0;
+  const bool extended = is_bitwise(op) && is_extended(inst.a);
   if (extended && is_unfinished(inst.a)) extend = masks ? Extend::zero32 : Extend::sign32;
   const bool wide = extend == Extend::none;
   const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
   if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem &&
       plan().next_dst == codegen::InstPlan::kNever) {
-    as_.emit(id, word_mem(a.word), Imm(inst.imm));
+    as_.alu(op, word_mem(a.word), Imm(inst.imm));
     return;
   }
   const Reg dst = define_int(inst);
   const x86::Gp to = wide ? gp64(dst) : gp32(dst);
   // A 32-bit operation in place clears the upper half by itself.
   if (wide || !a.is_reg() || a.reg != dst) load(to, a);
-  as_.emit(id, masks ? gp32(dst) : to, Imm(inst.imm));
+  as_.alu(op, masks ? gp32(dst) : to, Imm(inst.imm));
   if (masks || (wide && extended)) note_extended(dst);
   finish32(dst, extend);
 }
@@ -97,7 +97,7 @@ void Emitter::add(const Inst& inst, Extend extend) {
     }
     return;
   }
-  alu(inst, I::kIdAdd, true, extend);
+  alu(inst, Alu::add, true, extend);
 }
 
 void Emitter::add_imm(const Inst& inst, Extend extend) {
@@ -134,7 +134,7 @@ void Emitter::add_imm(const Inst& inst, Extend extend) {
     this->extend(inst, 32, extend == Extend::sign32);
     return;
   }
-  alu_imm(inst, I::kIdAdd, extend);
+  alu_imm(inst, Alu::add, extend);
 }
 
 void Emitter::emit_nop(const Inst&) {}
@@ -173,15 +173,15 @@ void Emitter::emit_add32(const Inst& inst) { add(inst, Extend::zero32); }
 void Emitter::emit_add32_i(const Inst& inst) { add_imm(inst, Extend::zero32); }
 void Emitter::emit_add32s(const Inst& inst) { add(inst, Extend::sign32); }
 void Emitter::emit_add32s_i(const Inst& inst) { add_imm(inst, Extend::sign32); }
-void Emitter::emit_sub64(const Inst& inst) { alu(inst, I::kIdSub, false, Extend::none); }
-void Emitter::emit_sub32(const Inst& inst) { alu(inst, I::kIdSub, false, Extend::zero32); }
-void Emitter::emit_sub32s(const Inst& inst) { alu(inst, I::kIdSub, false, Extend::sign32); }
-void Emitter::emit_and64(const Inst& inst) { alu(inst, I::kIdAnd, true, Extend::none); }
-void Emitter::emit_and64_i(const Inst& inst) { alu_imm(inst, I::kIdAnd, Extend::none); }
-void Emitter::emit_or64(const Inst& inst) { alu(inst, I::kIdOr, true, Extend::none); }
-void Emitter::emit_or64_i(const Inst& inst) { alu_imm(inst, I::kIdOr, Extend::none); }
-void Emitter::emit_xor64(const Inst& inst) { alu(inst, I::kIdXor, true, Extend::none); }
-void Emitter::emit_xor64_i(const Inst& inst) { alu_imm(inst, I::kIdXor, Extend::none); }
+void Emitter::emit_sub64(const Inst& inst) { alu(inst, Alu::sub, false, Extend::none); }
+void Emitter::emit_sub32(const Inst& inst) { alu(inst, Alu::sub, false, Extend::zero32); }
+void Emitter::emit_sub32s(const Inst& inst) { alu(inst, Alu::sub, false, Extend::sign32); }
+void Emitter::emit_and64(const Inst& inst) { alu(inst, Alu::and_, true, Extend::none); }
+void Emitter::emit_and64_i(const Inst& inst) { alu_imm(inst, Alu::and_, Extend::none); }
+void Emitter::emit_or64(const Inst& inst) { alu(inst, Alu::or_, true, Extend::none); }
+void Emitter::emit_or64_i(const Inst& inst) { alu_imm(inst, Alu::or_, Extend::none); }
+void Emitter::emit_xor64(const Inst& inst) { alu(inst, Alu::xor_, true, Extend::none); }
+void Emitter::emit_xor64_i(const Inst& inst) { alu_imm(inst, Alu::xor_, Extend::none); }
 
 void Emitter::emit_andn64(const Inst& inst) {
   const Operand a = operand(inst.a, plan().next_a);
@@ -199,7 +199,7 @@ void Emitter::emit_andn64(const Inst& inst) {
     as_.xor_(gp32(dst), gp32(dst));
     return;
   }
-  as_.emit(I::kIdAnd, x86::rax, rm(a, 64));
+  as_.and_(x86::rax, rm(a, 64));
   as_.mov(gp64(dst), x86::rax);
 }
 
@@ -209,7 +209,7 @@ void Emitter::emit_orn64(const Inst& inst) {
   const Reg dst = define_int(inst);
   load(x86::rax, b);
   as_.not_(x86::rax);
-  if (!a.is_zero()) as_.emit(I::kIdOr, x86::rax, rm(a, 64));
+  if (!a.is_zero()) as_.or_(x86::rax, rm(a, 64));
   as_.mov(gp64(dst), x86::rax);
 }
 
@@ -218,7 +218,7 @@ void Emitter::emit_xnor64(const Inst& inst) {
   const Operand b = operand(inst.b, plan().next_b);
   const Reg dst = define_int(inst);
   load(x86::rax, a);
-  if (!b.is_zero()) as_.emit(I::kIdXor, x86::rax, rm(b, 64));
+  if (!b.is_zero()) as_.xor_(x86::rax, rm(b, 64));
   as_.not_(x86::rax);
   as_.mov(gp64(dst), x86::rax);
 }
@@ -226,7 +226,7 @@ void Emitter::emit_xnor64(const Inst& inst) {
 // --- shifts
 // -----------------------------------------------------------------------------------------------------------------------
 
-void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
+void Emitter::shift(const Inst& inst, Shift op, InstId bmi2, Extend extend) {
   const bool wide = extend == Extend::none;
   if (bmi2 != I::kIdNone && features_.bmi2) {
     const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
@@ -256,7 +256,7 @@ void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
   const x86::Gp t = wide ? x86::Gp(x86::rax) : x86::Gp(x86::eax);
   load(x86::ecx, b);
   load(t, a);
-  as_.emit(id, t, x86::cl);
+  as_.shift(op, t);
   cache_.unlock_operands();
   const Reg dst = define_int(inst);
   if (extend == Extend::sign32) {
@@ -266,7 +266,7 @@ void Emitter::shift(const Inst& inst, InstId id, InstId bmi2, Extend extend) {
   }
 }
 
-void Emitter::shift_imm(const Inst& inst, InstId id, Extend extend) {
+void Emitter::shift_imm(const Inst& inst, Shift op, Extend extend) {
   const bool wide = extend == Extend::none;
   const unsigned count = static_cast<unsigned>(inst.imm) & (wide ? 63u : 31u);
   const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
@@ -277,37 +277,37 @@ void Emitter::shift_imm(const Inst& inst, InstId id, Extend extend) {
     return;
   }
   if (wide || !a.is_reg() || a.reg != dst) load(to, a);
-  if (count != 0) as_.emit(id, to, Imm(count));
-  if (extend == Extend::zero32 && id == I::kIdShr && count != 0) note_extended(dst);
+  if (count != 0) as_.shift(op, to, Imm(count));
+  if (extend == Extend::zero32 && op == Shift::shr && count != 0) note_extended(dst);
   finish32(dst, extend);
 }
 
-void Emitter::emit_shl64(const Inst& inst) { shift(inst, I::kIdShl, I::kIdShlx, Extend::none); }
-void Emitter::emit_shl64_i(const Inst& inst) { shift_imm(inst, I::kIdShl, Extend::none); }
-void Emitter::emit_shl32(const Inst& inst) { shift(inst, I::kIdShl, I::kIdShlx, Extend::zero32); }
-void Emitter::emit_shl32_i(const Inst& inst) { shift_imm(inst, I::kIdShl, Extend::zero32); }
-void Emitter::emit_shl32s(const Inst& inst) { shift(inst, I::kIdShl, I::kIdShlx, Extend::sign32); }
-void Emitter::emit_shl32s_i(const Inst& inst) { shift_imm(inst, I::kIdShl, Extend::sign32); }
-void Emitter::emit_shr64(const Inst& inst) { shift(inst, I::kIdShr, I::kIdShrx, Extend::none); }
-void Emitter::emit_shr64_i(const Inst& inst) { shift_imm(inst, I::kIdShr, Extend::none); }
-void Emitter::emit_shr32(const Inst& inst) { shift(inst, I::kIdShr, I::kIdShrx, Extend::zero32); }
-void Emitter::emit_shr32_i(const Inst& inst) { shift_imm(inst, I::kIdShr, Extend::zero32); }
-void Emitter::emit_shr32s(const Inst& inst) { shift(inst, I::kIdShr, I::kIdShrx, Extend::sign32); }
-void Emitter::emit_shr32s_i(const Inst& inst) { shift_imm(inst, I::kIdShr, Extend::sign32); }
-void Emitter::emit_sar64(const Inst& inst) { shift(inst, I::kIdSar, I::kIdSarx, Extend::none); }
-void Emitter::emit_sar64_i(const Inst& inst) { shift_imm(inst, I::kIdSar, Extend::none); }
-void Emitter::emit_sar32(const Inst& inst) { shift(inst, I::kIdSar, I::kIdSarx, Extend::zero32); }
-void Emitter::emit_sar32_i(const Inst& inst) { shift_imm(inst, I::kIdSar, Extend::zero32); }
-void Emitter::emit_sar32s(const Inst& inst) { shift(inst, I::kIdSar, I::kIdSarx, Extend::sign32); }
-void Emitter::emit_sar32s_i(const Inst& inst) { shift_imm(inst, I::kIdSar, Extend::sign32); }
-void Emitter::emit_rotl64(const Inst& inst) { shift(inst, I::kIdRol, I::kIdNone, Extend::none); }
-void Emitter::emit_rotl32s(const Inst& inst) { shift(inst, I::kIdRol, I::kIdNone, Extend::sign32); }
-void Emitter::emit_rotr64(const Inst& inst) { shift(inst, I::kIdRor, I::kIdNone, Extend::none); }
-void Emitter::emit_rotr64_i(const Inst& inst) { shift_imm(inst, I::kIdRor, Extend::none); }
-void Emitter::emit_rotr32(const Inst& inst) { shift(inst, I::kIdRor, I::kIdNone, Extend::zero32); }
-void Emitter::emit_rotr32_i(const Inst& inst) { shift_imm(inst, I::kIdRor, Extend::zero32); }
-void Emitter::emit_rotr32s(const Inst& inst) { shift(inst, I::kIdRor, I::kIdNone, Extend::sign32); }
-void Emitter::emit_rotr32s_i(const Inst& inst) { shift_imm(inst, I::kIdRor, Extend::sign32); }
+void Emitter::emit_shl64(const Inst& inst) { shift(inst, Shift::shl, I::kIdShlx, Extend::none); }
+void Emitter::emit_shl64_i(const Inst& inst) { shift_imm(inst, Shift::shl, Extend::none); }
+void Emitter::emit_shl32(const Inst& inst) { shift(inst, Shift::shl, I::kIdShlx, Extend::zero32); }
+void Emitter::emit_shl32_i(const Inst& inst) { shift_imm(inst, Shift::shl, Extend::zero32); }
+void Emitter::emit_shl32s(const Inst& inst) { shift(inst, Shift::shl, I::kIdShlx, Extend::sign32); }
+void Emitter::emit_shl32s_i(const Inst& inst) { shift_imm(inst, Shift::shl, Extend::sign32); }
+void Emitter::emit_shr64(const Inst& inst) { shift(inst, Shift::shr, I::kIdShrx, Extend::none); }
+void Emitter::emit_shr64_i(const Inst& inst) { shift_imm(inst, Shift::shr, Extend::none); }
+void Emitter::emit_shr32(const Inst& inst) { shift(inst, Shift::shr, I::kIdShrx, Extend::zero32); }
+void Emitter::emit_shr32_i(const Inst& inst) { shift_imm(inst, Shift::shr, Extend::zero32); }
+void Emitter::emit_shr32s(const Inst& inst) { shift(inst, Shift::shr, I::kIdShrx, Extend::sign32); }
+void Emitter::emit_shr32s_i(const Inst& inst) { shift_imm(inst, Shift::shr, Extend::sign32); }
+void Emitter::emit_sar64(const Inst& inst) { shift(inst, Shift::sar, I::kIdSarx, Extend::none); }
+void Emitter::emit_sar64_i(const Inst& inst) { shift_imm(inst, Shift::sar, Extend::none); }
+void Emitter::emit_sar32(const Inst& inst) { shift(inst, Shift::sar, I::kIdSarx, Extend::zero32); }
+void Emitter::emit_sar32_i(const Inst& inst) { shift_imm(inst, Shift::sar, Extend::zero32); }
+void Emitter::emit_sar32s(const Inst& inst) { shift(inst, Shift::sar, I::kIdSarx, Extend::sign32); }
+void Emitter::emit_sar32s_i(const Inst& inst) { shift_imm(inst, Shift::sar, Extend::sign32); }
+void Emitter::emit_rotl64(const Inst& inst) { shift(inst, Shift::rol, I::kIdNone, Extend::none); }
+void Emitter::emit_rotl32s(const Inst& inst) { shift(inst, Shift::rol, I::kIdNone, Extend::sign32); }
+void Emitter::emit_rotr64(const Inst& inst) { shift(inst, Shift::ror, I::kIdNone, Extend::none); }
+void Emitter::emit_rotr64_i(const Inst& inst) { shift_imm(inst, Shift::ror, Extend::none); }
+void Emitter::emit_rotr32(const Inst& inst) { shift(inst, Shift::ror, I::kIdNone, Extend::zero32); }
+void Emitter::emit_rotr32_i(const Inst& inst) { shift_imm(inst, Shift::ror, Extend::zero32); }
+void Emitter::emit_rotr32s(const Inst& inst) { shift(inst, Shift::ror, I::kIdNone, Extend::sign32); }
+void Emitter::emit_rotr32s_i(const Inst& inst) { shift_imm(inst, Shift::ror, Extend::sign32); }
 
 void Emitter::emit_addshl64(const Inst& inst) { scaled_add(inst, 64); }
 void Emitter::emit_addshl_u32(const Inst& inst) { scaled_add(inst, 32); }
@@ -339,7 +339,7 @@ void Emitter::scaled_add(const Inst& inst, unsigned bits) {
   if (through_rax) {
     as_.add(to, x86::rax);
   } else if (!b.is_zero()) {
-    as_.emit(I::kIdAdd, sum, rm(b, 64));
+    as_.add(sum, rm(b, 64));
   }
 }
 void Emitter::emit_shl_u32(const Inst& inst) {
@@ -352,19 +352,23 @@ void Emitter::emit_shl_u32(const Inst& inst) {
 // --- multiplication and division
 // --------------------------------------------------------------------------------------------------
 
-void Emitter::multiply(const Inst& inst, Extend extend) { alu(inst, I::kIdImul, true, extend); }
-
-void Emitter::emit_mul64(const Inst& inst) {
-  const Operand a = operand(inst.a, plan().next_a);
-  const Operand b = operand(inst.b, plan().next_b);
+void Emitter::multiply(const Inst& inst, Extend extend) {
+  const bool wide = extend == Extend::none;
+  const unsigned bits = wide ? 64 : 32;
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
+  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
   const Reg dst = define_int(inst);  // imul has no form with a memory destination
-  if (b.is_reg() && dst == b.reg) {
-    as_.emit(I::kIdImul, gp64(dst), rm(a, 64));
+  const x86::Gp to = wide ? gp64(dst) : gp32(dst);
+  if (b.is_reg() && dst == b.reg && !(a.is_reg() && dst == a.reg)) {
+    as_.imul(to, rm(a, bits));
   } else {
-    load(gp64(dst), a);
-    as_.emit(I::kIdImul, gp64(dst), rm(b, 64));
+    if (!a.is_reg() || a.reg != dst) load(to, a);
+    as_.imul(to, rm(b, bits));
   }
+  finish32(dst, extend);
 }
+
+void Emitter::emit_mul64(const Inst& inst) { multiply(inst, Extend::none); }
 void Emitter::emit_mul32(const Inst& inst) { multiply(inst, Extend::zero32); }
 void Emitter::emit_mul32s(const Inst& inst) { multiply(inst, Extend::sign32); }
 
@@ -399,7 +403,7 @@ void Emitter::emit_mulh_su64(const Inst& inst) {
   as_.emit(I::kIdMul, x86::rdx, x86::rax, rm(b, 64));
   load(x86::rax, a);
   as_.sar(x86::rax, Imm(63));
-  as_.emit(I::kIdAnd, x86::rax, rm(b, 64));
+  as_.and_(x86::rax, rm(b, 64));
   as_.sub(x86::rdx, x86::rax);
   cache_.unlock_operands();
   as_.mov(gp64(define_int(inst)), x86::rdx);
@@ -485,7 +489,7 @@ void Emitter::min_max(const Inst& inst, x86::CondCode cc) {
   }
   const Reg dst = define_int(inst);
   load(x86::rax, a);
-  as_.emit(I::kIdCmp, x86::rax, rm(b, 64));
+  as_.cmp(x86::rax, rm(b, 64));
   as_.emit(I::cmovccFromCond(cc), x86::rax, rm(b, 64));
   as_.mov(gp64(dst), x86::rax);
 }
@@ -508,14 +512,14 @@ void Emitter::extend(const Inst& inst, unsigned bits, bool is_signed) {
   const asmjit::Operand from = rm(a, bits);
   if (bits == 32) {
     if (is_signed) {
-      as_.emit(I::kIdMovsxd, gp64(dst), from);
+      as_.movsxd(gp64(dst), from);
     } else {
-      as_.emit(I::kIdMov, gp32(dst), from);
+      as_.mov(gp32(dst), from);
     }
   } else if (is_signed) {
-    as_.emit(I::kIdMovsx, gp64(dst), from);
+    as_.movsx(gp64(dst), from);
   } else {
-    as_.emit(I::kIdMovzx, gp32(dst), from);
+    as_.movzx(gp32(dst), from);
   }
 }
 void Emitter::emit_sext8(const Inst& inst) { extend(inst, 8, true); }
@@ -537,13 +541,13 @@ void Emitter::bit_field(const Inst& inst, bool is_signed) {
   const x86::Gp to = gp64(dst);
   load(to, a);
   if (low + width == 64) {
-    if (low != 0) as_.emit(is_signed ? I::kIdSar : I::kIdShr, to, Imm(low));
+    if (low != 0) as_.shift(is_signed ? Shift::sar : Shift::shr, to, Imm(low));
   } else if (!is_signed && width < 32) {
     if (low != 0) as_.shr(to, Imm(low));
     as_.and_(gp32(dst), Imm((1u << width) - 1));
   } else {
     as_.shl(to, Imm(64 - low - width));
-    as_.emit(is_signed ? I::kIdSar : I::kIdShr, to, Imm(64 - width));
+    as_.shift(is_signed ? Shift::sar : Shift::shr, to, Imm(64 - width));
   }
 }
 void Emitter::emit_ubfx64(const Inst& inst) { bit_field(inst, false); }

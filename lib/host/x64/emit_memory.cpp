@@ -38,22 +38,40 @@ x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t siz
   return x86::Mem(kMemBase, base, 0, disp, size);
 }
 
-void Emitter::load_int(const Inst& inst, InstId id, std::uint32_t size, bool to64) {
+void Emitter::load_int(const Inst& inst, std::uint32_t size, bool is_signed) {
   address_base(inst);
   const FaultPoint point = fault_point();
   const x86::Mem from = address(inst, inst.imm, size, point);
   const Reg dst = define_int(inst);
   access_fault_here(point);
-  as_.emit(id, to64 ? gp64(dst) : gp32(dst), from);
-  if (size < 4 || (size == 4 && to64)) note_extended(dst);
+  switch (size) {
+    case 8:
+      as_.mov(gp64(dst), from);
+      return;
+    case 4:
+      if (!is_signed) {
+        as_.mov(gp32(dst), from);
+        return;
+      }
+      as_.movsxd(gp64(dst), from);
+      break;
+    default:
+      if (is_signed) {
+        as_.movsx(gp64(dst), from);
+      } else {
+        as_.movzx(gp32(dst), from);
+      }
+      break;
+  }
+  note_extended(dst);
 }
-void Emitter::emit_ld8u(const Inst& inst) { load_int(inst, I::kIdMovzx, 1, false); }
-void Emitter::emit_ld8s(const Inst& inst) { load_int(inst, I::kIdMovsx, 1, true); }
-void Emitter::emit_ld16u(const Inst& inst) { load_int(inst, I::kIdMovzx, 2, false); }
-void Emitter::emit_ld16s(const Inst& inst) { load_int(inst, I::kIdMovsx, 2, true); }
-void Emitter::emit_ld32u(const Inst& inst) { load_int(inst, I::kIdMov, 4, false); }
-void Emitter::emit_ld32s(const Inst& inst) { load_int(inst, I::kIdMovsxd, 4, true); }
-void Emitter::emit_ld64(const Inst& inst) { load_int(inst, I::kIdMov, 8, true); }
+void Emitter::emit_ld8u(const Inst& inst) { load_int(inst, 1, false); }
+void Emitter::emit_ld8s(const Inst& inst) { load_int(inst, 1, true); }
+void Emitter::emit_ld16u(const Inst& inst) { load_int(inst, 2, false); }
+void Emitter::emit_ld16s(const Inst& inst) { load_int(inst, 2, true); }
+void Emitter::emit_ld32u(const Inst& inst) { load_int(inst, 4, false); }
+void Emitter::emit_ld32s(const Inst& inst) { load_int(inst, 4, true); }
+void Emitter::emit_ld64(const Inst& inst) { load_int(inst, 8, true); }
 
 void Emitter::store_int(const Inst& inst, std::uint32_t size) {
   address_base(inst);

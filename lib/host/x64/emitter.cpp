@@ -288,7 +288,7 @@ void Emitter::patchable_jump(std::size_t index) {
   }
   pad_to_patchable(1);
   site.site.patch_offset = static_cast<std::uint32_t>(as_.offset()) + 1;
-  as_.long_().jmp(site.stub);
+  as_.jmp(site.stub);  // not bound yet: the long form
 }
 
 void Emitter::patchable_call(std::size_t index) {
@@ -323,7 +323,7 @@ void Emitter::patchable_branch(std::size_t index, x86::CondCode cc, std::uint32_
     }
   }
   site.site.patch_offset = static_cast<std::uint32_t>(as_.offset()) + 2;
-  as_.long_().j(cc, site.stub);
+  as_.j(cc, site.stub);  // not bound yet: the long form
 }
 
 // --- faults

@@ -16,6 +16,7 @@
 #include "codegen/plan.hpp"
 #include "codegen/register_cache.hpp"
 #include "codegen/residents.hpp"
+#include "host/x64/assembler.hpp"
 #include "host/x64/regs.hpp"
 
 namespace ashlar::host_x64 {
@@ -29,7 +30,7 @@ enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
 
 class Emitter {
  public:
-  Emitter(x86::Assembler& as, const codegen::HostFeatures& features)
+  Emitter(Assembler& as, const codegen::HostFeatures& features)
       : as_(as), features_(features), cache_(*this) {}
 
   /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
@@ -99,13 +100,13 @@ class Emitter {
 
   // Integer families (emit_int.cpp).
   enum class Extend : std::uint8_t { none, zero32, sign32 };
-  void alu(const Inst& inst, InstId id, bool commutative, Extend extend);
-  void alu_imm(const Inst& inst, InstId id, Extend extend);
+  void alu(const Inst& inst, Alu op, bool commutative, Extend extend);
+  void alu_imm(const Inst& inst, Alu op, Extend extend);
   void add(const Inst& inst, Extend extend);
   void add_imm(const Inst& inst, Extend extend);
   void scaled_add(const Inst& inst, unsigned bits);
-  void shift(const Inst& inst, InstId id, InstId bmi2, Extend extend);
-  void shift_imm(const Inst& inst, InstId id, Extend extend);
+  void shift(const Inst& inst, Shift op, InstId bmi2, Extend extend);
+  void shift_imm(const Inst& inst, Shift op, Extend extend);
   void multiply(const Inst& inst, Extend extend);
   void multiply_high(const Inst& inst, InstId id);
   void divide(const Inst& inst, bool is_signed, bool remainder, bool wide);
@@ -117,7 +118,7 @@ class Emitter {
   void bit_op(const Inst& inst, InstId id);
   void bit_op_imm(const Inst& inst, InstId id);
   void set_if(const Inst& inst, Condition cond, bool immediate);
-  static bool is_bitwise(InstId id);
+  static bool is_bitwise(Alu op);
   void finish32(Reg dst, Extend extend);
 
   struct PendingNan {
@@ -193,7 +194,7 @@ class Emitter {
   // Memory (emit_memory.cpp).
   x86::Mem address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
   Reg address_base(const Inst& inst);
-  void load_int(const Inst& inst, InstId id, std::uint32_t size, bool to64);
+  void load_int(const Inst& inst, std::uint32_t size, bool is_signed);
   void store_int(const Inst& inst, std::uint32_t size);
   void load_float(const Inst& inst, std::uint32_t size);
   void store_float(const Inst& inst, std::uint32_t size);
@@ -233,7 +234,7 @@ class Emitter {
   void float_result(Reg dst, bool single);
   void load_bits(const x86::Xmm& to, std::uint64_t bits);
 
-  x86::Assembler& as_;
+  Assembler& as_;
   const codegen::HostFeatures& features_;
   codegen::RegisterCache<Emitter> cache_;
   const ir::Block* block_ = nullptr;

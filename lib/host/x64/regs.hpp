@@ -61,7 +61,8 @@ inline x86::Mem frame_mem(std::int32_t offset, std::uint32_t size = 8) {
 }
 
 /// Finds rax's entry of the jump cache: rcx points to it, or control goes to `miss`. Destroys rcx alone.
-inline void probe_jump_cache(x86::Assembler& as, const asmjit::Label& miss) {
+template <typename Assembler>
+void probe_jump_cache(Assembler& as, const asmjit::Label& miss) {
   static_assert(sizeof(codegen::JumpCacheEntry) == 16);
   as.mov(x86::ecx, x86::eax);
   as.shl(x86::ecx, asmjit::Imm(3));
