@@ -13,57 +13,56 @@ using ir::Opcode;
 using ir::Value;
 
 void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins) {
-  const auto insts = block.insts();
-  insts_.assign(insts.size(), InstPlan{});
-  guest_inst_.assign(insts.size(), 0);
-  const auto boundaries = block.boundaries();
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < insts.size(); ++i) {
-    while (at + 1 < boundaries.size() && boundaries[at + 1].first_inst <= i) ++at;
-    guest_inst_[i] = static_cast<std::uint16_t>(at);
-  }
-  if (joins) find_joins(block);
+  insts_.resize(block.insts().size());
+  guest_inst_.resize(block.insts().size());
   find_next_uses(block);
-  find_checks(block, slack);
+  if (joins && has_joins_ && has_side_exits_) find_joins(block);
+  if (has_accesses_) find_checks(block, slack);
 }
 
 void Plan::find_next_uses(const ir::Block& block) {
-  uses_float_ = false;
+  uses_float_ = has_joins_ = has_side_exits_ = has_accesses_ = false;
   const auto insts = block.insts();
+  const auto boundaries = block.boundaries();
+  std::size_t boundary = boundaries.empty() ? 0 : boundaries.size() - 1;
   // Backwards. A stretch ends at each instruction that can leave, fault or look at state; its number is new
-  // in each block.
+  // in each block, and so are those of instructions in `next_`.
   ++stretch_;
-  ++serial_;
-  const auto next_of = [this](Value v) -> NextUse& {
-    NextUse& use = next_[static_cast<std::size_t>(WordIndex::of(v))];
-    if (use.serial != serial_) use = {serial_, InstPlan::kNever};
-    return use;
+  base_ += kBlock;
+  const auto at = [](Value v) { return static_cast<std::size_t>(WordIndex::of(v)); };
+  const auto position = [this](std::uint64_t use) {
+    return use >= base_ ? static_cast<std::uint16_t>(use - base_) : InstPlan::kNever;
   };
   for (std::size_t n = insts.size(); n-- > 0;) {
     const Inst& inst = insts[n];
     const ir::OpTraits& op = ir::traits_of(inst.op);
-    InstPlan& plan = insts_[n];
-    uses_float_ = uses_float_ || op.touches_float;
+    InstPlan plan;
+    uses_float_ |= op.touches_float;
+    has_side_exits_ |= op.side_exit;
+    has_accesses_ |= op.accesses_memory;
+    while (boundary != 0 && boundaries[boundary].first_inst > n) has_joins_ |= boundaries[boundary--].join;
+    guest_inst_[n] = static_cast<std::uint16_t>(boundary);
     if (op.observer) ++stretch_;
     if (!inst.dst.is_none()) {
-      NextUse& use = next_of(inst.dst);
-      plan.next_dst = use.at;
-      use.at = InstPlan::kNever;
-      std::uint32_t& replaced_in = replaced_in_[static_cast<std::size_t>(WordIndex::of(inst.dst))];
-      plan.dead_store = inst.dst.is_slot() && replaced_in == stretch_;
-      if (!op.observer) replaced_in = stretch_;
+      const std::size_t dst = at(inst.dst);
+      plan.next_dst = position(next_[dst]);
+      next_[dst] = 0;
+      plan.dead_store = inst.dst.is_slot() && replaced_in_[dst] == stretch_;
+      if (!op.observer) replaced_in_[dst] = stretch_;
     }
+    const auto look_up = [&](bool reads, Value v, std::uint16_t& next) -> std::uint64_t* {
+      if (!reads || v.is_none()) return nullptr;
+      std::uint64_t& use = next_[at(v)];
+      next = position(use);
+      return &use;
+    };
     // All first, then the positions: operands may be the same.
-    const Value none;
-    const Value a = op.reads_a ? inst.a : none, b = op.reads_b ? inst.b : none,
-                c = op.reads_c ? inst.c() : none;
-    if (!a.is_none()) plan.next_a = next_of(a).at;
-    if (!b.is_none()) plan.next_b = next_of(b).at;
-    if (!c.is_none()) plan.next_c = next_of(c).at;
-    const auto here = static_cast<std::uint16_t>(n);
-    if (!a.is_none()) next_of(a).at = here;
-    if (!b.is_none()) next_of(b).at = here;
-    if (!c.is_none()) next_of(c).at = here;
+    std::uint64_t* const a = look_up(op.reads_a, inst.a, plan.next_a);
+    std::uint64_t* const b = look_up(op.reads_b, inst.b, plan.next_b);
+    std::uint64_t* const c = look_up(op.reads_c, inst.c(), plan.next_c);
+    for (std::uint64_t* use : {a, b, c})
+      if (use != nullptr) *use = base_ + n;
+    insts_[n] = plan;
   }
 }
 
@@ -99,8 +98,7 @@ void Plan::find_joins(const ir::Block& block) {
   const auto boundaries = block.boundaries();
   for (std::size_t n = 0; n < insts_.size(); ++n) {
     const Inst& inst = block.insts()[n];
-    const ir::Form form = ir::op_info(inst.op).form;
-    if (form != ir::Form::xrr && form != ir::Form::xri) continue;
+    if (!ir::traits_of(inst.op).side_exit) continue;
     const BlockKey target = block.exits()[inst.exit()].target;
     if (target.mode != block.key().mode) continue;
     for (std::size_t i = guest_inst_[n] + std::size_t{1}; i < boundaries.size(); ++i)
@@ -118,15 +116,17 @@ void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
   std::size_t boundary = 0;
   const auto insts = block.insts();
   for (std::size_t n = 0; n < insts.size(); ++n) {
-    for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary)
-      for (const Arrival& arrival : arrivals_)
-        if (arrival.boundary == boundary) known.intersect(arrival.checked);
+    if (!arrivals_.empty()) {
+      for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary)
+        for (const Arrival& arrival : arrivals_)
+          if (arrival.boundary == boundary) known.intersect(arrival.checked);
+    }
     const Inst& inst = insts[n];
-    const ir::OpInfo& op = ir::op_info(inst.op);
     if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
-    if (op.effects & ir::kMayFault && op.form != ir::Form::help) {
+    if (ir::traits_of(inst.op).accesses_memory) {
+      const ir::Form form = ir::op_info(inst.op).form;
       const Checked* base = known.find(inst.a);
-      const std::int64_t disp = op.form == ir::Form::ld || op.form == ir::Form::st ? inst.imm : 0;
+      const std::int64_t disp = form == ir::Form::ld || form == ir::Form::st ? inst.imm : 0;
       if (base != nullptr && std::abs(base->offset + disp) < slack) {
         insts_[n].needs_check = false;
       } else {
@@ -136,7 +136,7 @@ void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
       }
     }
     if (inst.op == Opcode::call_helper) known.count = 0;
-    if (inst.dst.is_none()) continue;
+    if (inst.dst.is_none() || known.count == 0) continue;
     if (inst.op == Opcode::add64_i || inst.op == Opcode::mov64) {
       const std::int64_t delta = inst.op == Opcode::mov64 ? 0 : inst.imm;
       const Checked* base = known.find(inst.a);

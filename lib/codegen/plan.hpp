@@ -77,18 +77,16 @@ class Plan {
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
   std::vector<std::uint16_t> guest_inst_;
-  /// Of each word, the instruction that reads it next; of a word of another serial, none does.
-  struct NextUse {
-    std::uint32_t serial;
-    std::uint16_t at;
-  };
-  std::array<NextUse, WordIndex::kCount> next_{};
-  std::uint32_t serial_ = 0;
+  /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
+  /// of an earlier block, and means none.
+  std::array<std::uint64_t, WordIndex::kCount> next_{};
+  static constexpr std::uint64_t kBlock = 1 << 16;  ///< more than a block has instructions
+  std::uint64_t base_ = 0;
   /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the
   /// number of the stretch without observers that the replacement lies in.
   std::array<std::uint32_t, WordIndex::kCount> replaced_in_{};
   std::uint32_t stretch_ = 0;
-  bool uses_float_ = false;
+  bool uses_float_ = false, has_joins_ = false, has_side_exits_ = false, has_accesses_ = false;
 };
 
 }  // namespace ashlar::codegen

@@ -28,6 +28,7 @@ struct Reg {
 struct Resident {
   ir::Value slot;
   Reg reg;
+  constexpr bool operator==(const Resident&) const = default;
 };
 
 }  // namespace ashlar::codegen

@@ -9,6 +9,7 @@
 //  - a locked register is an operand of the instruction being emitted and is neither evicted nor given out.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -44,21 +45,16 @@ class RegisterCache {
 
   /// Forgets everything and starts a block: `cacheable` registers are free, residents hold their slots.
   void begin(std::uint64_t cacheable, std::span<const Resident> residents) {
-    std::uint64_t bound = (cacheable_ & ~free_) | resident_;
-    while (bound != 0) {
-      Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(bound))];
-      bound &= bound - 1;
+    for (std::uint64_t bound = cacheable_ & ~free_; bound != 0; bound &= bound - 1) {
+      const Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(bound))];
       if (!e.value.is_none()) where_[index(e.value)] = Reg::kNone;
-      e = Entry{};
     }
-    cacheable_ = cacheable;
-    free_ = cacheable;
-    locked_ = taken_ = dirty_ = resident_ = pending_ = 0;
-    for (const Resident& r : residents) {
-      entries_[r.reg.id].value = r.slot;
-      where_[index(r.slot)] = r.reg.id;
-      resident_ |= r.reg.mask();
-    }
+    // Most blocks have the residents of the one before.
+    if (!std::equal(residents.begin(), residents.end(), residents_.begin(), residents_.end()))
+      settle_residents(residents);
+    entries_ = initial_;
+    cacheable_ = free_ = cacheable;
+    locked_ = taken_ = dirty_ = pending_ = expiring_ = 0;
   }
 
   /// The register that holds `v` now; none if it is only in the frame.
@@ -77,7 +73,7 @@ class RegisterCache {
       ops_.load_word(r, v.word);
       bind(r, v);
     }
-    entries_[r.id].next = next;
+    set_next(r, next);
     lock(r);
     return r;
   }
@@ -86,7 +82,7 @@ class RegisterCache {
   /// locking).
   void touch(ir::Value v, std::uint16_t next) {
     const Reg r = where(v);
-    if (!r.is_none()) entries_[r.id].next = next;
+    if (!r.is_none()) set_next(r, next);
   }
 
   /// The register that is to receive the new value of `v`: its own if it has one, else a fresh one. What it
@@ -99,8 +95,8 @@ class RegisterCache {
       r = allocate(is_float);
       bind(r, v);
     }
+    set_next(r, next);
     Entry& e = entries_[r.id];
-    e.next = next;
     e.dead = dead;
     e.knowledge = Knowledge::raw;
     pending_ &= ~r.mask();
@@ -171,14 +167,13 @@ class RegisterCache {
     locked_ = 0;
     free_ |= taken_ & cacheable_;
     taken_ = 0;
-    std::uint64_t held = cacheable_ & ~free_;
-    while (held != 0) {
+    for (std::uint64_t held = expiring_ & cacheable_ & ~free_; held != 0; held &= held - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
-      held &= held - 1;
       const Entry& e = entries_[r.id];
       if (e.value.is_none()) continue;
       if (e.next == kNever && (e.value.is_temp() || (dirty_ & r.mask()) == 0 || e.dead)) forget(r);
     }
+    expiring_ = 0;
   }
 
   /// Stores every dirty slot (and, if `temps`, every temporary that is read again) to the frame; registers
@@ -188,6 +183,7 @@ class RegisterCache {
       if (e.value.is_temp() && (!temps || e.next == kNever)) return;
       ops_.store_word(e.value.word, r);
       dirty_ &= ~r.mask();
+      expiring_ |= r.mask();
     });
   }
   /// Drops all cached values. They must have been written back.
@@ -358,6 +354,23 @@ class RegisterCache {
     }
   }
 
+  void set_next(Reg r, std::uint16_t next) {
+    entries_[r.id].next = next;
+    if (next == kNever) expiring_ |= r.mask();
+  }
+  void settle_residents(std::span<const Resident> residents) {
+    for (const Resident& r : residents_) {
+      where_[index(r.slot)] = Reg::kNone;
+      initial_[r.reg.id] = Entry{};
+    }
+    residents_.assign(residents.begin(), residents.end());
+    resident_ = 0;
+    for (const Resident& r : residents) {
+      initial_[r.reg.id].value = r.slot;
+      where_[index(r.slot)] = r.reg.id;
+      resident_ |= r.reg.mask();
+    }
+  }
   void bind(Reg r, ir::Value v) {
     entries_[r.id] = Entry{v, kNever, false, Knowledge::raw};
     where_[index(v)] = r.id;
@@ -423,6 +436,9 @@ class RegisterCache {
   std::array<Entry, 64> entries_{};
   std::array<std::uint8_t, WordIndex::kCount> where_{};
   std::uint64_t cacheable_ = 0, free_ = 0, locked_ = 0, taken_ = 0, dirty_ = 0, resident_ = 0, pending_ = 0;
+  std::uint64_t expiring_ = 0;  ///< what may be of no use any more when the instruction ends
+  std::vector<Resident> residents_;
+  std::array<Entry, 64> initial_{};  ///< `entries_` where a block starts with these residents
 };
 
 }  // namespace ashlar::codegen

@@ -68,9 +68,11 @@ constexpr Reads reads_of(Form form) {
 /// What passes ask for every instruction, looked up once.
 struct OpTraits {
   bool reads_a = false, reads_b = false, reads_c = false;
-  bool observer = false;       ///< is_observer
-  bool touches_float = false;  ///< needs the float unit in the guest's state
-  bool pure = false;           ///< does nothing but compute its result
+  bool observer = false;         ///< is_observer
+  bool touches_float = false;    ///< needs the float unit in the guest's state
+  bool pure = false;             ///< does nothing but compute its result
+  bool side_exit = false;        ///< leaves the block if a condition holds
+  bool accesses_memory = false;  ///< at an address that may be a bad one
 };
 struct OpTraitsTable {
   std::array<OpTraits, kOpcodeCount> of{};
@@ -84,7 +86,9 @@ struct OpTraitsTable {
                is_observer(op),
                op.dst == ValueClass::F || op.src == ValueClass::F || op.src == ValueClass::M ||
                    (op.effects & kFloatFlags) != 0,
-               (op.effects & ~kCommutative) == 0};
+               (op.effects & ~kCommutative) == 0,
+               op.form == Form::xrr || op.form == Form::xri,
+               (op.effects & kMayFault) != 0 && op.form != Form::help};
     }
   }
 };
