@@ -6,6 +6,8 @@
 #include <new>
 #include <type_traits>
 
+#include "base/slab.hpp"
+
 namespace ashlar::cache {
 namespace {
 
@@ -58,15 +60,14 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   const std::size_t nodes = page_node_count(ranges);
 
   static_assert(alignof(Translation) == 8 && alignof(TranslationExit) == 8 && alignof(Node) == 8 &&
-                alignof(GuestRange) == 8 && alignof(GuestAddr) == 8 && alignof(codegen::CodeMapEntry) == 8 &&
-                alignof(codegen::FaultSite) == 4 && alignof(codegen::WriteBack) <= 4 &&
+                alignof(GuestRange) == 8 && alignof(GuestAddr) == 8 && alignof(codegen::FaultSite) == 4 &&
+                alignof(codegen::WriteBack) <= 4 &&
                 alignof(codegen::Resident) <= alignof(codegen::WriteBack));
   const std::size_t bytes = sizeof(Translation) + emitted.exits.size() * sizeof(TranslationExit) +
                             nodes * sizeof(Node) + ranges.size_bytes() + all(emitted.guest_pcs).size_bytes() +
-                            all(emitted.code_map).size_bytes() + all(emitted.access_faults).size_bytes() +
-                            all(emitted.check_faults).size_bytes() + all(emitted.write_backs).size_bytes() +
-                            all(emitted.residents).size_bytes();
-  auto* const at = static_cast<std::byte*>(::operator new(bytes));
+                            all(emitted.access_faults).size_bytes() + all(emitted.check_faults).size_bytes() +
+                            all(emitted.write_backs).size_bytes() + all(emitted.residents).size_bytes();
+  auto* const at = static_cast<std::byte*>(slab_allocate(bytes));
   auto* const made = new (at) Translation;
   Layout layout(at + sizeof(Translation));
   made->exits_ = layout.take<TranslationExit>(emitted.exits.size());
@@ -77,7 +78,6 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   made->page_nodes_ = layout.take<Node>(nodes);
   made->guest_ranges_ = layout.copy(ranges);
   made->guest_pcs_ = layout.copy(all(emitted.guest_pcs));
-  made->code_map_ = layout.copy(all(emitted.code_map));
   made->access_faults_ = layout.copy(all(emitted.access_faults));
   made->check_faults_ = layout.copy(all(emitted.check_faults));
   made->write_backs_ = layout.copy(all(emitted.write_backs));
@@ -90,12 +90,14 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   made->uses_float_ = emitted.uses_float;
   made->note_ = note;
   made->cache_ = &cache;
+  made->bytes_ = bytes;
   return made;
 }
 
 void Translation::destroy(Translation* translation) noexcept {
+  const std::size_t bytes = translation->bytes_;
   translation->~Translation();
-  ::operator delete(translation);
+  slab_free(translation, bytes);
 }
 
 std::uint32_t Translation::exit_at(const void* pc) const noexcept {

@@ -31,6 +31,8 @@ struct CompileOptions {
   bool count_fuel = false;
   /// Count executions into *profile_counter.
   std::uint64_t* profile_counter = nullptr;
+  /// Fill Emitted::code_map.
+  bool map_code = false;
 };
 
 /// Offsets of the routines in the code that `emit_runtime` makes.

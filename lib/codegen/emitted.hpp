@@ -85,7 +85,7 @@ struct Emitted {
   std::vector<WriteBack> write_backs;
   /// Which slots live in registers at fault sites, where the block has made a choice of its own; else empty.
   std::vector<Resident> residents;
-  std::vector<CodeMapEntry> code_map;
+  std::vector<CodeMapEntry> code_map;  ///< if CompileOptions::map_code
   std::vector<GuestRange> guest_ranges;
   std::vector<GuestAddr> guest_pcs;  ///< address of each boundary
   BlockKey key;

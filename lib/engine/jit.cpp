@@ -197,6 +197,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
   options.profile_counter = counter_of(key);
+  options.map_code = !config_.code_listeners.empty();
   const ir::Block& optimised = workshop.optimiser.optimise(block);
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.

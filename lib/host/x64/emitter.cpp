@@ -70,7 +70,7 @@ void Emitter::begin_guest_instruction(const ir::Boundary& boundary) {
     boundary_number_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
   }
   at_boundary_ = true;
-  out_->code_map.push_back({static_cast<std::uint32_t>(as_.offset()), boundary.pc});
+  if (options_.map_code) out_->code_map.push_back({static_cast<std::uint32_t>(as_.offset()), boundary.pc});
   if (as_.logger() != nullptr)
     as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
 }
