@@ -196,12 +196,13 @@ void Emitter::store_release(Reg value, const a64::Mem& at) {
 }
 
 void Emitter::by_hand(std::uint32_t word, const std::string& text) {
-  if (listing_ != nullptr) {
-    listing_->text += text + "\n";
-    listing_->silent = true;
+  host::Listing* const log = listing();
+  if (log != nullptr) {
+    log->text += text + "\n";
+    log->silent = true;
   }
   as_.embed(&word, sizeof word);
-  if (listing_ != nullptr) listing_->silent = false;
+  if (log != nullptr) log->silent = false;
 }
 
 void Emitter::fetch(const Inst& inst, std::uint32_t size, const FetchForms& lse, bool complement,

@@ -242,7 +242,7 @@ void Emitter::compare_constant(Reg from, std::int64_t value) {
 
 void Emitter::take_back_last() {
   as_.setOffset(here() - 4);
-  if (listing_ != nullptr) listing_->drop_last_instruction();
+  if (host::Listing* const log = listing(); log != nullptr) log->drop_last_instruction();
   forget_last();
 }
 
@@ -447,27 +447,6 @@ void Emitter::canonicalise(Reg r, Knowledge knowledge) {
 
 void Emitter::canonicalise_pending(bool temporaries) {
   for (const PendingNan& p : pending_list(temporaries)) cache_.settle(p.reg);
-}
-
-// --- listings
-// ---------------------------------------------------------------------------------------------------------------------
-
-asmjit::Error Listing::_log(const char* data, std::size_t size) noexcept {
-  if (!silent) text.append(data, size == SIZE_MAX ? std::strlen(data) : size);
-  return asmjit::kErrorOk;
-}
-
-void Listing::drop_last_instruction() {
-  // The last line that is no comment.
-  std::size_t end = text.size();
-  while (end != 0) {
-    const std::size_t begin = end == 1 ? 0 : text.rfind('\n', end - 2) + 1;
-    if (text[text.find_first_not_of(' ', begin)] != ';') {
-      text.erase(begin, end - begin);
-      return;
-    }
-    end = begin;
-  }
 }
 
 }  // namespace ashlar::host_a64

@@ -18,6 +18,7 @@
 #include "codegen/register_cache.hpp"
 #include "codegen/residents.hpp"
 #include "host/a64/regs.hpp"
+#include "host/common/listing.hpp"
 #include "ir/op_table.hpp"
 
 namespace ashlar::host_a64 {
@@ -29,17 +30,6 @@ using ir::Value;
 /// A condition on which a compare-and-branch or compare-and-set succeeds.
 enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
 
-/// Collects a listing. What is taken back must not stand in it.
-class Listing final : public asmjit::Logger {
- public:
-  std::string text;
-  bool silent = false;
-  void drop_last_instruction();
-
- protected:
-  asmjit::Error _log(const char* data, std::size_t size) noexcept override;
-};
-
 class Emitter {
  public:
   Emitter(a64::Assembler& as, const codegen::HostFeatures& features)
@@ -50,9 +40,6 @@ class Emitter {
   void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
              std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
              codegen::Emitted& out);
-
-  /// Where the assembler logs to, or null.
-  void set_listing(Listing* listing) { listing_ = listing; }
 
   // For codegen::lower.
   void begin_block();
@@ -303,6 +290,8 @@ class Emitter {
   };
   void forget_last() { last_.kind = Last::Kind::none; }
   void take_back_last();
+  /// Where the assembler logs to, or null.
+  host::Listing* listing() const { return static_cast<host::Listing*>(as_.logger()); }
   /// Whether what was emitted last computes `v`, in the way and width given, for the current instruction
   /// alone, so that this one can do both. Fetch the other operands first.
   bool merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide);
@@ -342,7 +331,6 @@ class Emitter {
     std::size_t site;
   };
   std::vector<FarLiteral> far_literals_;
-  Listing* listing_ = nullptr;
   /// kHostBases[i] holds mem_base + the value of `word` - offset; word none: nothing.
   struct HostBase {
     Value value;

@@ -1,0 +1,26 @@
+#include "host/common/listing.hpp"
+
+#include <cstdint>
+#include <cstring>
+
+namespace ashlar::host {
+
+asmjit::Error Listing::_log(const char* data, std::size_t size) noexcept {
+  if (!silent) text.append(data, size == SIZE_MAX ? std::strlen(data) : size);
+  return asmjit::kErrorOk;
+}
+
+void Listing::drop_last_instruction() {
+  // The last line that is no comment.
+  std::size_t end = text.size();
+  while (end != 0) {
+    const std::size_t begin = end == 1 ? 0 : text.rfind('\n', end - 2) + 1;
+    if (text[text.find_first_not_of(' ', begin)] != ';') {
+      text.erase(begin, end - begin);
+      return;
+    }
+    end = begin;
+  }
+}
+
+}  // namespace ashlar::host
