@@ -2,6 +2,7 @@
 #include "codegen/plan.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 
 #include "ir/op_table.hpp"
@@ -16,54 +17,61 @@ void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins) {
   insts_.resize(block.insts().size());
   guest_inst_.resize(block.insts().size());
   find_next_uses(block);
-  if (joins && has_joins_ && has_side_exits_) find_joins(block);
-  if (has_accesses_) find_checks(block, slack);
+  if (joins && has_joins_ && present_.side_exit) find_joins(block);
+  if (present_.accesses_memory) find_checks(block, slack);
 }
 
+/// Backwards, without branches on what an instruction is: the words of operands that it has not are those of
+/// one more word that nobody asks for.
 void Plan::find_next_uses(const ir::Block& block) {
-  uses_float_ = has_joins_ = has_side_exits_ = has_accesses_ = false;
   const auto insts = block.insts();
   const auto boundaries = block.boundaries();
   std::size_t boundary = boundaries.empty() ? 0 : boundaries.size() - 1;
-  // Backwards. A stretch ends at each instruction that can leave, fault or look at state; its number is new
-  // in each block, and so are those of instructions in `next_`.
-  ++stretch_;
-  base_ += kBlock;
-  const auto at = [](Value v) { return static_cast<std::size_t>(WordIndex::of(v)); };
-  const auto position = [this](std::uint64_t use) {
-    return use >= base_ ? static_cast<std::uint16_t>(use - base_) : InstPlan::kNever;
+  bool has_joins = false;
+  // A stretch ends at each instruction that can leave, fault or look at state; its number is new in each
+  // block, and so are those of instructions in `next_`.
+  std::uint32_t stretch = stretch_ + 1;
+  const std::uint64_t base = base_ += kBlock;
+  std::uint64_t present = 0;
+  const auto index = [](Value v, bool there) {
+    const std::size_t at = static_cast<std::uint32_t>(WordIndex::of(v));
+    const std::size_t counts = std::size_t{there} & std::size_t{at < kNoWord};
+    return kNoWord + ((at - kNoWord) & (0 - counts));
   };
+  const auto position = [base](std::uint64_t use) {
+    return use >= base ? static_cast<std::uint16_t>(use) : InstPlan::kNever;
+  };
+  std::uint64_t* const next = next_.data();
+  std::uint32_t* const replaced_in = replaced_in_.data();
+  InstPlan* const plans = insts_.data();
+  std::uint16_t* const guest_inst = guest_inst_.data();
   for (std::size_t n = insts.size(); n-- > 0;) {
     const Inst& inst = insts[n];
-    const ir::OpTraits& op = ir::traits_of(inst.op);
+    const ir::OpTraits op = ir::traits_of(inst.op);
+    present |= std::bit_cast<std::uint64_t>(op);
+    for (; boundary != 0 && boundaries[boundary].first_inst > n; --boundary)
+      has_joins |= boundaries[boundary].join;
+    guest_inst[n] = static_cast<std::uint16_t>(boundary);
+    stretch += op.observer;
+
     InstPlan plan;
-    uses_float_ |= op.touches_float;
-    has_side_exits_ |= op.side_exit;
-    has_accesses_ |= op.accesses_memory;
-    while (boundary != 0 && boundaries[boundary].first_inst > n) has_joins_ |= boundaries[boundary--].join;
-    guest_inst_[n] = static_cast<std::uint16_t>(boundary);
-    if (op.observer) ++stretch_;
-    if (!inst.dst.is_none()) {
-      const std::size_t dst = at(inst.dst);
-      plan.next_dst = position(next_[dst]);
-      next_[dst] = 0;
-      plan.dead_store = inst.dst.is_slot() && replaced_in_[dst] == stretch_;
-      if (!op.observer) replaced_in_[dst] = stretch_;
-    }
-    const auto look_up = [&](bool reads, Value v, std::uint16_t& next) -> std::uint64_t* {
-      if (!reads || v.is_none()) return nullptr;
-      std::uint64_t& use = next_[at(v)];
-      next = position(use);
-      return &use;
-    };
+    const std::size_t dst = index(inst.dst, true);
+    plan.next_dst = position(next[dst]);
+    next[dst] = 0;
+    plan.dead_store = inst.dst.is_slot() & (replaced_in[dst] == stretch);
+    replaced_in[dst] = op.observer ? replaced_in[dst] : stretch;
     // All first, then the positions: operands may be the same.
-    std::uint64_t* const a = look_up(op.reads_a, inst.a, plan.next_a);
-    std::uint64_t* const b = look_up(op.reads_b, inst.b, plan.next_b);
-    std::uint64_t* const c = look_up(op.reads_c, inst.c(), plan.next_c);
-    for (std::uint64_t* use : {a, b, c})
-      if (use != nullptr) *use = base_ + n;
-    insts_[n] = plan;
+    const std::size_t a = index(inst.a, op.reads_a), b = index(inst.b, op.reads_b),
+                      c = index(inst.c(), op.reads_c);
+    plan.next_a = position(next[a]);
+    plan.next_b = position(next[b]);
+    plan.next_c = position(next[c]);
+    next[a] = next[b] = next[c] = base + n;
+    plans[n] = plan;
   }
+  stretch_ = stretch;
+  has_joins_ = has_joins;
+  present_ = std::bit_cast<ir::OpTraits>(present);
 }
 
 Plan::Checked* Plan::CheckedSet::find(Value v) {

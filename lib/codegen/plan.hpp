@@ -20,7 +20,7 @@ using ir::WordIndex;
 /// the frame).
 struct InstPlan {
   static constexpr std::uint16_t kNever = 0xffff;
-  std::uint16_t next_dst = kNever;
+  std::uint16_t next_dst = kNever;  ///< these four have a meaning where the instruction has the operand
   std::uint16_t next_a = kNever;
   std::uint16_t next_b = kNever;
   std::uint16_t next_c = kNever;
@@ -43,7 +43,7 @@ class Plan {
   /// Index of the first boundary that does not lie before instruction `inst` ends; see Block::boundary_of.
   std::uint32_t guest_inst_of(std::size_t inst) const { return guest_inst_[inst]; }
   /// Whether the block needs the float unit in the guest's state.
-  bool uses_float() const { return uses_float_; }
+  bool uses_float() const { return present_.touches_float; }
 
  private:
   void find_joins(const ir::Block& block);
@@ -77,16 +77,18 @@ class Plan {
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
   std::vector<std::uint16_t> guest_inst_;
+  static constexpr std::size_t kNoWord = WordIndex::kCount;
   /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
   /// of an earlier block, and means none.
-  std::array<std::uint64_t, WordIndex::kCount> next_{};
+  std::array<std::uint64_t, WordIndex::kCount + 1> next_{};
   static constexpr std::uint64_t kBlock = 1 << 16;  ///< more than a block has instructions
   std::uint64_t base_ = 0;
   /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the
   /// number of the stretch without observers that the replacement lies in.
-  std::array<std::uint32_t, WordIndex::kCount> replaced_in_{};
+  std::array<std::uint32_t, WordIndex::kCount + 1> replaced_in_{};
   std::uint32_t stretch_ = 0;
-  bool uses_float_ = false, has_joins_ = false, has_side_exits_ = false, has_accesses_ = false;
+  ir::OpTraits present_;  ///< of all instructions together
+  bool has_joins_ = false;
 };
 
 }  // namespace ashlar::codegen
