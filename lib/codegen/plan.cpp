@@ -33,11 +33,6 @@ void Plan::find_next_uses(const ir::Block& block) {
   std::uint32_t stretch = stretch_ + 1;
   const std::uint64_t base = base_ += kBlock;
   std::uint64_t present = 0;
-  const auto index = [](Value v, bool there) {
-    const std::size_t at = static_cast<std::uint32_t>(WordIndex::of(v));
-    const std::size_t counts = std::size_t{there} & std::size_t{at < kNoWord};
-    return kNoWord + ((at - kNoWord) & (0 - counts));
-  };
   const auto position = [base](std::uint64_t use) {
     return use >= base ? static_cast<std::uint16_t>(use) : InstPlan::kNever;
   };
@@ -55,14 +50,14 @@ void Plan::find_next_uses(const ir::Block& block) {
     stretch += op.observer;
 
     InstPlan plan;
-    const std::size_t dst = index(inst.dst, true);
+    const std::size_t dst = WordIndex::of(inst.dst, true);
     plan.next_dst = position(next[dst]);
     next[dst] = 0;
     plan.dead_store = inst.dst.is_slot() & (replaced_in[dst] == stretch);
     replaced_in[dst] = op.observer ? replaced_in[dst] : stretch;
     // All first, then the positions: operands may be the same.
-    const std::size_t a = index(inst.a, op.reads_a), b = index(inst.b, op.reads_b),
-                      c = index(inst.c(), op.reads_c);
+    const std::size_t a = WordIndex::of(inst.a, op.reads_a), b = WordIndex::of(inst.b, op.reads_b),
+                      c = WordIndex::of(inst.c(), op.reads_c);
     plan.next_a = position(next[a]);
     plan.next_b = position(next[b]);
     plan.next_c = position(next[c]);

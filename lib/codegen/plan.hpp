@@ -77,7 +77,6 @@ class Plan {
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
   std::vector<std::uint16_t> guest_inst_;
-  static constexpr std::size_t kNoWord = WordIndex::kCount;
   /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
   /// of an earlier block, and means none.
   std::array<std::uint64_t, WordIndex::kCount + 1> next_{};

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include <ashlar/ir.hpp>
 
@@ -16,6 +17,15 @@ struct WordIndex {
   static constexpr int kBias = Value::kColdWords + Value::kMaxTemps;
   static constexpr int kCount = kBias + Value::kFirstSlotWord + Value::kMaxSlots;
   static constexpr int of(Value v) { return v.word + kBias; }
+
+  /// Index of one more word, for operands that an instruction has not.
+  static constexpr std::size_t kNone = kCount;
+  /// `of(v)` if the operand is there, else kNone; without a branch.
+  static constexpr std::size_t of(Value v, bool there) {
+    const std::size_t at = static_cast<std::uint32_t>(of(v));
+    const std::size_t counts = std::size_t{there} & std::size_t{at < kNone};
+    return kNone + ((at - kNone) & (0 - counts));
+  }
 };
 
 /// Whether somebody may look at the state in front of the instruction or while it is done: it may fault or

@@ -38,52 +38,144 @@ struct Twins {
 };
 constexpr Twins kTwins;
 
-/// Whether an opcode is worth a look.
-struct Interest {
-  bool folds = false;     ///< when an operand is a constant
-  bool combines = false;  ///< `simplify` and `combine` know it
+/// What the passes ask for every instruction, in one place.
+struct Facts {
+  bool reads_a, reads_b, reads_c, observer, pure;  ///< as in ir::OpTraits
+  bool folds = false;                              ///< gains where an operand is a constant
+  bool combines = false;                           ///< `simplify` and `combine` know it
+  bool varies = false;                             ///< what is known of its result depends on its operands
+  std::uint8_t unsigned_bits = 64;                 ///< else: of the result
+  bool sign_extended = false;                      ///< likewise
 };
 
-constexpr Interest interest_in(Opcode op) {
+constexpr Facts facts_about(Opcode op) {
   const OpInfo& line = ir::op_info(op);
-  Interest t;
-  t.folds = ir::traits_of(op).reads_a && line.src == ir::ValueClass::I &&
+  const ir::OpTraits& traits = ir::traits_of(op);
+  Facts f{traits.reads_a, traits.reads_b, traits.reads_c, traits.observer, traits.pure};
+  f.folds = traits.reads_a && line.src == ir::ValueClass::I &&
             (ir::semantics::is_pure_integer(op) || twin_of(op) != Opcode::nop);
   switch (op) {
     case Opcode::mov64:
+    case Opcode::and64_i:
+    case Opcode::or64_i:
+    case Opcode::xor64_i:
+    case Opcode::shr64_i:
+    case Opcode::sar64_i:
+    case Opcode::or64:
+    case Opcode::xor64:
+      f.combines = f.varies = true;
+      break;
+    case Opcode::add64_i:
+    case Opcode::shl64_i:
+    case Opcode::rotr64_i:
+    case Opcode::add64:
+      f.combines = true;
+      break;
+    case Opcode::const64:
+    case Opcode::and64:
+    case Opcode::shr32_i:
+    case Opcode::shl_u32:
+    case Opcode::ubfx64:
+    case Opcode::sbfx64:
+      f.varies = true;
+      break;
+    case Opcode::zext8:
+      f.combines = true;
+      [[fallthrough]];
+    case Opcode::ld8u:
+      f.unsigned_bits = 8;
+      break;
+    case Opcode::zext16:
+      f.combines = true;
+      [[fallthrough]];
+    case Opcode::ld16u:
+      f.unsigned_bits = 16;
+      break;
+    case Opcode::zext32:
+      f.combines = true;
+      [[fallthrough]];
+    case Opcode::ld32u:
+      f.unsigned_bits = 32;
+      break;
     case Opcode::sext8:
     case Opcode::sext16:
     case Opcode::sext32:
-    case Opcode::zext8:
-    case Opcode::zext16:
-    case Opcode::zext32:
     case Opcode::add32s_i:
-    case Opcode::and64_i:
-    case Opcode::add64_i:
-    case Opcode::or64_i:
-    case Opcode::xor64_i:
-    case Opcode::shl64_i:
-    case Opcode::shr64_i:
-    case Opcode::sar64_i:
-    case Opcode::rotr64_i:
-    case Opcode::add64:
-    case Opcode::or64:
-    case Opcode::xor64:
-      t.combines = true;
+      f.combines = true;
+      [[fallthrough]];
+    case Opcode::ld8s:
+    case Opcode::ld16s:
+    case Opcode::ld32s:
+    case Opcode::add32s:
+    case Opcode::sub32s:
+    case Opcode::mul32s:
+    case Opcode::shl32s:
+    case Opcode::shl32s_i:
+    case Opcode::shr32s:
+    case Opcode::shr32s_i:
+    case Opcode::sar32s:
+    case Opcode::sar32s_i:
+    case Opcode::rotl32s:
+    case Opcode::rotr32s:
+    case Opcode::rotr32s_i:
+    case Opcode::div_s32s:
+    case Opcode::div_u32s:
+    case Opcode::rem_s32s:
+    case Opcode::rem_u32s:
+    case Opcode::lr32:
+    case Opcode::swap32:
+    case Opcode::fetch_add32:
+    case Opcode::fetch_and32:
+    case Opcode::fetch_or32:
+    case Opcode::fetch_xor32:
+    case Opcode::cas32:
+    case Opcode::bits32_from_f:
+      f.sign_extended = true;
+      break;
+    case Opcode::clz64:
+    case Opcode::clz32:
+    case Opcode::ctz64:
+    case Opcode::ctz32:
+    case Opcode::popcnt64:
+    case Opcode::popcnt32:
+      f.unsigned_bits = 7;
+      break;
+    case Opcode::set_eq:
+    case Opcode::set_eq_i:
+    case Opcode::set_ne:
+    case Opcode::set_ne_i:
+    case Opcode::set_lts:
+    case Opcode::set_lts_i:
+    case Opcode::set_ltu:
+    case Opcode::set_ltu_i:
+    case Opcode::set_ges:
+    case Opcode::set_ges_i:
+    case Opcode::set_geu:
+    case Opcode::set_geu_i:
+    case Opcode::bext64:
+    case Opcode::bext64_i:
+    case Opcode::feq32:
+    case Opcode::feq64:
+    case Opcode::flt32:
+    case Opcode::flt64:
+    case Opcode::fle32:
+    case Opcode::fle64:
+      f.unsigned_bits = 1;
       break;
     default:
       break;
   }
-  return t;
+  return f;
 }
 
-struct InterestTable {
-  std::array<Interest, ir::kOpcodeCount> of{};
-  constexpr InterestTable() {
-    for (std::size_t i = 0; i < ir::kOpcodeCount; ++i) of[i] = interest_in(static_cast<Opcode>(i));
+struct FactsTable {
+  std::array<Facts, ir::kOpcodeCount> of{};
+  constexpr FactsTable() {
+    for (std::size_t i = 0; i < ir::kOpcodeCount; ++i) of[i] = facts_about(static_cast<Opcode>(i));
   }
 };
-constexpr InterestTable kInterest;
+constexpr FactsTable kFacts;
+const Facts& facts_of(Opcode op) { return kFacts.of[static_cast<std::size_t>(op)]; }
 
 bool fits_imm(std::uint64_t value) {
   return static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
@@ -148,25 +240,36 @@ void Optimiser::forward(const ir::Block& block) {
     for (; boundary != block.boundaries().end() && boundary->first_inst <= n; ++boundary)
       if (boundary->join) ++serial_, ++stretch_;
     Inst& inst = insts_[n];
-    const Interest interest = kInterest.of[static_cast<std::size_t>(inst.op)];
-    if (interest.folds && (any_constant_ || inst.a.is_zero() || inst.b.is_zero())) fold_constants(inst);
-    if (kInterest.of[static_cast<std::size_t>(inst.op)].combines) {
+    const Facts* f = &facts_of(inst.op);
+    if (f->folds && (any_constant_ || inst.a.is_zero() || inst.b.is_zero())) {
+      fold_constants(inst);
+      f = &facts_of(inst.op);
+    }
+    if (f->combines) {
       simplify(inst);
       combine(n);
       if (inst.op == Opcode::mov64 && inst.dst == inst.a) replace(inst, Inst{});
+      f = &facts_of(inst.op);
     }
-    const ir::OpTraits& t = ir::traits_of(inst.op);
-    const auto note = [&](Value v) {
-      Word& w = words_[index(v)];
-      if (w.serial == serial_) w.read = true;
-    };
-    if (t.reads_a && !inst.a.is_none()) note(inst.a);
-    if (t.reads_b && !inst.b.is_none()) note(inst.b);
-    if (t.reads_c && !inst.c().is_none()) note(inst.c());
-    if (t.observer) ++stretch_;
+    words_[WordIndex::of(inst.a, f->reads_a)].read = true;
+    words_[WordIndex::of(inst.b, f->reads_b)].read = true;
+    words_[WordIndex::of(inst.c(), f->reads_c)].read = true;
+    stretch_ = static_cast<std::uint16_t>(stretch_ + f->observer);
     // A helper may write any slot.
     if (inst.op == Opcode::call_helper) ++serial_;
-    if (!inst.dst.is_none()) learn(n);
+    if (inst.dst.is_none()) continue;
+    Known known{f->unsigned_bits, f->sign_extended, false};
+    if (f->varies) known = known_of(inst);
+    Word& w = words_[index(inst.dst)];
+    const std::uint16_t before = w.serial == serial_ ? w.def : kNotInBlock;
+    w = {serial_,
+         static_cast<std::uint16_t>(n),
+         before,
+         stretch_,
+         known.unsigned_bits,
+         known.sign_extended || known.unsigned_bits < 32,
+         known.constant,
+         false};
   }
 }
 
@@ -389,73 +492,27 @@ bool Optimiser::scaled_add(std::size_t n, Value shifted, Value other) {
   return true;
 }
 
-/// Notes what is known of the result.
-void Optimiser::learn(std::size_t n) {
-  const Inst& inst = insts_[n];
+/// What is known of the result where that depends on the operands. A constant is remembered.
+Optimiser::Known Optimiser::known_of(const Inst& inst) {
   const auto bits = [&](Value v) -> unsigned { return word(v).unsigned_bits; };
   const auto extended = [&](Value v) { return word(v).sign_extended; };
   unsigned unsigned_bits = 64;
-  bool sign_extended = false, constant = false;
-  std::uint64_t value = 0;
+  bool sign_extended = false;
+  const auto constant = [&](std::uint64_t value) {
+    constants_[index(inst.dst)] = value;
+    any_constant_ = true;
+    return Known{static_cast<std::uint8_t>(std::bit_width(value)), fits_imm(value), true};
+  };
   switch (inst.op) {
     case Opcode::const64:
-      constant = true;
-      value = inst.imm64();
-      unsigned_bits = static_cast<unsigned>(std::bit_width(value));
-      sign_extended = fits_imm(value);
-      break;
+      return constant(inst.imm64());
     case Opcode::mov64:
       // Who reads the constant in place of this move's operand must not leave a temporary unread that
       // somebody may want who stopped before.
-      constant = word(inst.a).constant && (!inst.a.is_temp() || word(inst.a).stretch == stretch_);
-      value = constant_of(inst.a);
+      if (word(inst.a).constant && (!inst.a.is_temp() || word(inst.a).stretch == stretch_))
+        return constant(constant_of(inst.a));
       unsigned_bits = bits(inst.a);
       sign_extended = extended(inst.a);
-      break;
-    case Opcode::ld8u:
-    case Opcode::zext8:
-      unsigned_bits = 8;
-      break;
-    case Opcode::ld16u:
-    case Opcode::zext16:
-      unsigned_bits = 16;
-      break;
-    case Opcode::ld32u:
-    case Opcode::zext32:
-      unsigned_bits = 32;
-      break;
-    case Opcode::ld8s:
-    case Opcode::ld16s:
-    case Opcode::ld32s:
-    case Opcode::sext8:
-    case Opcode::sext16:
-    case Opcode::sext32:
-    case Opcode::add32s:
-    case Opcode::add32s_i:
-    case Opcode::sub32s:
-    case Opcode::mul32s:
-    case Opcode::shl32s:
-    case Opcode::shl32s_i:
-    case Opcode::shr32s:
-    case Opcode::shr32s_i:
-    case Opcode::sar32s:
-    case Opcode::sar32s_i:
-    case Opcode::rotl32s:
-    case Opcode::rotr32s:
-    case Opcode::rotr32s_i:
-    case Opcode::div_s32s:
-    case Opcode::div_u32s:
-    case Opcode::rem_s32s:
-    case Opcode::rem_u32s:
-    case Opcode::lr32:
-    case Opcode::swap32:
-    case Opcode::fetch_add32:
-    case Opcode::fetch_and32:
-    case Opcode::fetch_or32:
-    case Opcode::fetch_xor32:
-    case Opcode::cas32:
-    case Opcode::bits32_from_f:
-      sign_extended = true;
       break;
     case Opcode::and64_i:
       sign_extended = extended(inst.a) || inst.imm >= 0;
@@ -498,54 +555,10 @@ void Optimiser::learn(std::size_t n) {
     case Opcode::sbfx64:
       sign_extended = inst.aux2() <= 32;
       break;
-    case Opcode::clz64:
-    case Opcode::clz32:
-    case Opcode::ctz64:
-    case Opcode::ctz32:
-    case Opcode::popcnt64:
-    case Opcode::popcnt32:
-      unsigned_bits = 7;
-      break;
-    case Opcode::set_eq:
-    case Opcode::set_eq_i:
-    case Opcode::set_ne:
-    case Opcode::set_ne_i:
-    case Opcode::set_lts:
-    case Opcode::set_lts_i:
-    case Opcode::set_ltu:
-    case Opcode::set_ltu_i:
-    case Opcode::set_ges:
-    case Opcode::set_ges_i:
-    case Opcode::set_geu:
-    case Opcode::set_geu_i:
-    case Opcode::bext64:
-    case Opcode::bext64_i:
-    case Opcode::feq32:
-    case Opcode::feq64:
-    case Opcode::flt32:
-    case Opcode::flt64:
-    case Opcode::fle32:
-    case Opcode::fle64:
-      unsigned_bits = 1;
-      break;
     default:
       break;
   }
-  const std::size_t at = index(inst.dst);
-  Word& w = words_[at];
-  const std::uint16_t before = w.serial == serial_ ? w.def : kNotInBlock;
-  w = {serial_,
-       static_cast<std::uint16_t>(n),
-       before,
-       stretch_,
-       static_cast<std::uint8_t>(unsigned_bits),
-       sign_extended || unsigned_bits < 32,
-       constant,
-       false};
-  if (constant) {
-    constants_[at] = value;
-    any_constant_ = true;
-  }
+  return {static_cast<std::uint8_t>(unsigned_bits), sign_extended, false};
 }
 
 // --- backward
@@ -557,28 +570,25 @@ void Optimiser::backward() {
   ++serial_;
   std::uint32_t stretch = 1;
   for (std::size_t n = insts_.size(); n-- > 0;) {
-    const Inst inst = insts_[n];
-    const ir::OpTraits& t = ir::traits_of(inst.op);
-    if (t.observer) ++stretch;
+    const Inst& inst = insts_[n];
+    const Facts& f = facts_of(inst.op);
+    stretch += f.observer;
     if (!inst.dst.is_none()) {
       Fate& fate = fates_[index(inst.dst)];
       const bool ours = fate.serial == serial_;
-      const bool read = ours && fate.read;
       const bool replaced = ours && !fate.read && fate.stretch == stretch;
-      const bool gone = inst.dst.is_temp() ? !read : replaced;
-      if (gone && t.pure) {
+      const bool gone = inst.dst.is_temp() ? !(ours && fate.read) : replaced;
+      if (gone && f.pure) {
         replace(insts_[n], Inst{});
         continue;
       }
       // What may fault does not write if it does.
-      fate = {serial_, t.observer ? 0 : stretch, false};
+      fate = {serial_, f.observer ? 0 : stretch, false};
     }
-    const auto note = [&](Value v) {
-      if (!v.is_none()) fates_[index(v)] = {serial_, 0, true};
-    };
-    if (t.reads_a) note(inst.a);
-    if (t.reads_b) note(inst.b);
-    if (t.reads_c) note(inst.c());
+    const Fate read{serial_, 0, true};
+    fates_[WordIndex::of(inst.a, f.reads_a)] = read;
+    fates_[WordIndex::of(inst.b, f.reads_b)] = read;
+    fates_[WordIndex::of(inst.c(), f.reads_c)] = read;
   }
 }
 

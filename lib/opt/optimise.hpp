@@ -61,7 +61,11 @@ class Optimiser {
   void fold_constants(ir::Inst& inst);
   void simplify(ir::Inst& inst);
   void combine(std::size_t n);
-  void learn(std::size_t n);
+  struct Known {
+    std::uint8_t unsigned_bits;
+    bool sign_extended, constant;
+  };
+  Known known_of(const ir::Inst& inst);
   const ir::Inst* maker(ir::Value v) const;
   bool can_skip(ir::Value through, std::size_t n, std::uint16_t removed = kNotInBlock) const;
   void skip(ir::Value through);
@@ -75,7 +79,7 @@ class Optimiser {
   std::vector<ir::Inst> packed_;
   std::vector<std::uint32_t> origin_;
   std::vector<ir::Boundary> boundaries_;
-  std::array<Word, ir::WordIndex::kCount> words_{};
+  std::array<Word, ir::WordIndex::kCount + 1> words_{};
   std::array<std::uint64_t, ir::WordIndex::kCount> constants_{};
   /// For the backward pass: what becomes of the word's value.
   struct Fate {
@@ -83,7 +87,7 @@ class Optimiser {
     std::uint32_t stretch = 0;  ///< the stretch without observers in which it is replaced, 0 for none
     bool read = false;          ///< before it is replaced
   };
-  std::array<Fate, ir::WordIndex::kCount> fates_{};
+  std::array<Fate, ir::WordIndex::kCount + 1> fates_{};
   std::uint32_t serial_ = 0;
   std::uint16_t stretch_ = 0;
   bool any_constant_ = false;
