@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the benchmark guests side by side: natively, under qemu-riscv64 and under Ashlar's engines.
 
-Usage: run_guests.py BUILD [--ashlar PATH] [--engines interp,jit,hybrid] [--runs N] [--scale F] [--class int,fp]
-                     [--only NAME...] [--json FILE] [--no-qemu] [--ashlar-options "..."]
+Usage: run_guests.py BUILD [--ashlar PATH] [--engines interp,jit,hybrid] [--runs N] [--interp-runs N] [--scale F]
+                     [--class int,fp] [--only NAME...] [--json FILE] [--no-qemu] [--ashlar-options "..."]
 BUILD is what guests/build.py wrote. Runs are interleaved (every configuration once, then again), the time is user plus
-system CPU time from wait4, and the median counts. Each output is compared with the native one; a difference, a bad exit
-or a time-out is reported as such and the command then exits with 1.
+system CPU time from wait4, and the median counts; ratios are of runs of the same round. Each output is compared with the
+native one; a difference, a bad exit or a time-out is reported as such and the command then exits with 1.
 """
 import argparse
 import json
@@ -14,18 +14,24 @@ import os
 import shlex
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, 'guests'))
+sys.path.insert(0, os.path.join(HERE, 'report'))
 from build import read_programs  # noqa: E402
+import results  # noqa: E402
+
+# Programs of a millisecond are run more often.
+STARTUP_RUNS = 4
 
 
 def measure(command, timeout):
-    """Returns (cpu seconds, wall-clock exceeded, exit status, output) of one run."""
+    """Returns (CPU seconds, wall-clock seconds, wall clock exceeded, exit status, output) of one run."""
+    begin = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     expired = []
 
@@ -40,9 +46,10 @@ def measure(command, timeout):
     timer.start()
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - begin
     timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime, bool(expired), process.returncode, output
+    return usage.ru_utime + usage.ru_stime, wall, bool(expired), process.returncode, output
 
 
 def arguments(program, scale):
@@ -55,8 +62,50 @@ def arguments(program, scale):
     return [str(max(1, round(int(a) * scale))) for a in program['args']]
 
 
-def geometric_mean(values):
-    return math.exp(sum(math.log(v) for v in values) / len(values)) if values else None
+def run_program(program, configurations, args):
+    """All rounds of one program; returns what goes into the JSON, and what failed. A configuration that failed has None
+    for its times and is not tried again."""
+    name = program['name']
+    runs, wall = {c: [] for c in configurations}, {c: [] for c in configurations}
+    expected, failures = None, []
+    for number in range(args.runs * (STARTUP_RUNS if program['class'] == 'startup' else 1)):
+        for configuration, command in configurations.items():
+            most = args.interp_runs if configuration == 'interp' and program['class'] != 'startup' else None
+            if runs[configuration] is None or (most is not None and number >= most):
+                continue
+            cpu, elapsed, expired, status, output = measure(command(name) + arguments(program, args.scale), args.timeout)
+            if configuration == 'native':
+                expected = output
+            if expired or status != 0 or output != expected:
+                why = 'time-out' if expired else f'exit {status}' if status else 'different output'
+                failures.append(f'{name} {configuration}: {why}')
+                runs[configuration] = wall[configuration] = None
+            else:
+                runs[configuration].append(cpu)
+                wall[configuration].append(elapsed)
+    print(f'  {name} done', file=sys.stderr)
+    return {'name': name, 'class': program['class'], 'runs': runs, 'wall': wall}, failures
+
+
+def show(programs, configurations, means):
+    medians = {c: {p['name']: results.median_of(p, c) for p in programs} for c in configurations}
+    others = [c for c in configurations if c != 'native']
+    shown = lambda v, form: format(v, form) if v is not None else '-'  # noqa: E731
+    ratio = lambda p, c, base: (results.ratio(p, c, base) or {}).get('median')  # noqa: E731
+    print(f'{"program":16}{"class":9}' + ''.join(f'{c + " s":>11}' for c in configurations)
+          + ''.join(f'{c + "/nat":>12}' for c in others) + ''.join(f'{"qemu/" + c:>13}' for c in others if c != 'qemu'))
+    for p in programs:
+        line = f'{p["name"]:16}{p["class"]:9}' + ''.join(f'{shown(medians[c][p["name"]], ".3f"):>11}' for c in configurations)
+        line += ''.join(f'{shown(ratio(p, c, "native"), ".2f"):>12}' for c in others)
+        line += ''.join(f'{shown(ratio(p, "qemu", c), ".2f"):>13}' for c in others if c != 'qemu')
+        print(line)
+    print('\ngeometric means (× native: lower is better; qemu/X: how many times as fast as QEMU)')
+    for kind, values in means.items():
+        print(f'  {kind:8}' + '  '.join(f'{key} {value["median"]:.2f}' for key, value in values.items()))
+    for c in configurations:
+        hello, many = medians[c].get('hello'), medians[c].get('many_functions')
+        if hello is not None and many is not None:
+            print(f'  {c}: hello {hello * 1e3:.1f} ms, 20,000 functions run once {(many - hello) / 20000 * 1e6:.2f} us each')
 
 
 def main():
@@ -66,6 +115,7 @@ def main():
     parser.add_argument('--ashlar-options', default='', help='further options of "ashlar run"')
     parser.add_argument('--engines', default='interp,jit,hybrid')
     parser.add_argument('--runs', type=int, default=3)
+    parser.add_argument('--interp-runs', type=int, help='at most so many with the interpreter, which takes longest')
     parser.add_argument('--scale', type=float, default=1)
     parser.add_argument('--class', dest='classes')
     parser.add_argument('--only', nargs='*')
@@ -91,60 +141,18 @@ def main():
             configurations[engine] = lambda name, engine=engine: [
                 args.ashlar, 'run', '--engine', engine, *shlex.split(args.ashlar_options), guest(name)]
 
-    results, failures = [], []
+    measured, failures = [], []
     for program in programs:
-        name, times, expected = program['name'], {c: [] for c in configurations}, None
-        for _ in range(args.runs):
-            for configuration, command in configurations.items():
-                if times[configuration] is None:
-                    continue
-                seconds, expired, status, output = measure(command(name) + arguments(program, args.scale), args.timeout)
-                if configuration == 'native':
-                    expected = output
-                if expired or status != 0 or output != expected:
-                    why = 'time-out' if expired else f'exit {status}' if status else 'different output'
-                    failures.append(f'{name} {configuration}: {why}')
-                    times[configuration] = None
-                else:
-                    times[configuration].append(seconds)
-        medians = {c: statistics.median(t) if t else None for c, t in times.items()}
-        results.append({'name': name, 'class': program['class'], 'seconds': medians, 'runs': times})
-        print(f'  {name} done', file=sys.stderr)
-
-    columns = list(configurations)
-    ratio = lambda m, c, base: m[c] / max(m[base], 1e-4) if m.get(c) is not None and m.get(base) else None  # noqa: E731
-    show = lambda v, form: format(v, form) if v is not None else '-'  # noqa: E731
-    others = columns[1:]
-    head = f'{"program":16}{"class":9}' + ''.join(f'{c + " s":>11}' for c in columns)
-    head += ''.join(f'{c + "/nat":>12}' for c in others) + ''.join(f'{"qemu/" + c:>13}' for c in others if c != 'qemu')
-    print(head)
-    means = {}
-    for r in results:
-        m = r['seconds']
-        line = f'{r["name"]:16}{r["class"]:9}' + ''.join(f'{show(m[c], ".3f"):>11}' for c in columns)
-        line += ''.join(f'{show(ratio(m, c, "native"), ".2f"):>12}' for c in others)
-        line += ''.join(f'{show(ratio(m, "qemu", c), ".2f") if "qemu" in m else "-":>13}' for c in others if c != 'qemu')
-        print(line)
-        for c in others:
-            for key, value in ((f'{c}/native', ratio(m, c, 'native')), (f'qemu/{c}', ratio(m, 'qemu', c))):
-                if value and r['class'] != 'startup' and key != 'qemu/qemu':
-                    means.setdefault(r['class'], {}).setdefault(key, []).append(value)
-    summary = {k: {key: geometric_mean(v) for key, v in d.items()} for k, d in means.items()}
-    print('\ngeometric means (× native: lower is better; qemu/X: how many times as fast as QEMU)')
-    for kind, values in summary.items():
-        print(f'  {kind:8}' + '  '.join(f'{key} {value:.2f}' for key, value in values.items()))
-    by_name = {r['name']: r['seconds'] for r in results}
-    if 'hello' in by_name and 'many_functions' in by_name:
-        for c in columns:
-            hello, many = by_name['hello'][c], by_name['many_functions'][c]
-            if hello is not None and many is not None:
-                print(f'  {c}: hello {hello * 1e3:.1f} ms, 20,000 functions run once {(many - hello) / 20000 * 1e6:.2f} us each')
+        result, failed = run_program(program, configurations, args)
+        measured.append(result)
+        failures += failed
+    show(measured, list(configurations), results.means(measured))
     for failure in failures:
         print('FAILED', failure)
     if args.json:
-        with open(args.json, 'w') as f:
-            json.dump({'runs': args.runs, 'scale': args.scale, 'programs': results, 'means': summary,
-                       'failures': failures}, f, indent=1)
+        with open(args.json, 'w', encoding='utf-8') as file:
+            json.dump({'runs': args.runs, 'interp_runs': args.interp_runs, 'scale': args.scale, 'programs': measured,
+                       'failures': failures}, file, indent=1)
     return 1 if failures else 0
 
 

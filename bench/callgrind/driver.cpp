@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   budget_enter_and_leave_in_batch(rig, batch, results);
   done("enter_and_leave_in_batch", kCold);
 
-  Rig interpreting({.interpret = true});
+  Rig interpreting({.tiers = Tiers::interpreter});
   const auto cold = interpreting.put_copies(block, kCold);
   budget_prepare_to_interpret(interpreting, cold);
   done("prepare_to_interpret", kCold);

@@ -6,7 +6,7 @@
 static double normal(double x) { return 0.5 * std::erfc(-x * 0.7071067811865476); }
 
 int main(int argc, char** argv) {
-  const long options = size_argument(argc, argv, 2000000);
+  const long options = size_argument(argc, argv, 3500000);
   Rng rng;
   double total = 0;
   for (long i = 0; i < options; i++) {

@@ -12,7 +12,7 @@
 #include "bench.hpp"
 
 int main(int argc, char** argv) {
-  const long rounds = size_argument(argc, argv, 6);
+  const long rounds = size_argument(argc, argv, 10);
   Rng rng;
   Checksum sum;
   for (long r = 0; r < rounds; r++) {

@@ -4,7 +4,7 @@
 #include "bench.hpp"
 
 int main(int argc, char** argv) {
-  const long rounds = size_argument(argc, argv, 240);
+  const long rounds = size_argument(argc, argv, 340);
   const int n = 64, channels = 8;
   std::vector<float> image(size_t(n * n)), out(size_t(n * n * channels)), kernel(size_t(25 * channels)),
       dense(1024 * 10);

@@ -164,7 +164,7 @@ static Value make(Rng& rng, int depth) {
 }
 
 int main(int argc, char** argv) {
-  const long rounds = size_argument(argc, argv, 160);
+  const long rounds = size_argument(argc, argv, 220);
   Rng rng;
   Value root;
   root.kind = Value::array;

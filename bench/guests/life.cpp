@@ -4,7 +4,7 @@
 #include "bench.hpp"
 
 int main(int argc, char** argv) {
-  const long steps = size_argument(argc, argv, 900);
+  const long steps = size_argument(argc, argv, 1200);
   const int w = 256, h = 256;
   std::vector<uint8_t> a(w * h), b(w * h);
   Rng rng;

@@ -5,7 +5,7 @@
 #include "bench.hpp"
 
 int main(int argc, char** argv) {
-  const long rounds = size_argument(argc, argv, 25);
+  const long rounds = size_argument(argc, argv, 40);
   const int n = 300;
   double worst = 0, total = 0;
   Rng rng;

@@ -3,7 +3,7 @@
 #include "bench.hpp"
 
 int main(int argc, char** argv) {
-  const int n = int(size_argument(argc, argv, 1000));
+  const int n = int(size_argument(argc, argv, 1200));
   Checksum sum;
   for (int y = 0; y < n; y++) {
     uint64_t row = 0;

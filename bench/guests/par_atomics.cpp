@@ -14,7 +14,7 @@ static uint64_t collatz(uint64_t n) {
 }
 
 int main(int argc, char** argv) {
-  const uint64_t items = uint64_t(size_argument(argc, argv, 700000));
+  const uint64_t items = uint64_t(size_argument(argc, argv, 1200000));
   auto work = [items] {
     for (;;) {
       uint64_t i = next_item.fetch_add(1, std::memory_order_relaxed);

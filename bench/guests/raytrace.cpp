@@ -61,7 +61,7 @@ static Vec trace(Vec from, Vec dir, int depth) {
 }
 
 int main(int argc, char** argv) {
-  const int n = int(size_argument(argc, argv, 600));
+  const int n = int(size_argument(argc, argv, 1000));
   Rng rng;
   for (auto& s : spheres) {
     auto f = [&] { return float(rng.unit()); };

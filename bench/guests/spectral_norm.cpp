@@ -16,7 +16,7 @@ static void times(const std::vector<double>& v, std::vector<double>& out, bool t
 }
 
 int main(int argc, char** argv) {
-  const int n = int(size_argument(argc, argv, 1700));
+  const int n = int(size_argument(argc, argv, 1900));
   std::vector<double> u(size_t(n), 1), v(static_cast<size_t>(n)), t(static_cast<size_t>(n));
   for (int i = 0; i < 10; i++) {
     times(u, t, false), times(t, v, true);

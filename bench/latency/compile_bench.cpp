@@ -7,10 +7,12 @@
 #include <utility>
 
 #include "codegen/backend.hpp"
+#include "codegen/plan.hpp"
 #include "engine/host_backend.hpp"
 #include "engine/translator.hpp"
 #include "latency/bench_names.hpp"
 #include "latency/rig.hpp"
+#include "mem/layout.hpp"
 #include "opt/optimise.hpp"
 
 namespace ashlar::bench {
@@ -21,8 +23,8 @@ constexpr std::size_t kFresh = 1024;
 
 /// execute_block of keys that nobody has asked for yet: look-up, translation, compiling, publication, one
 /// execution.
-void cold(benchmark::State& state, Kind kind, unsigned size, bool interpret) {
-  Rig rig({.interpret = interpret});
+void cold(benchmark::State& state, Kind kind, unsigned size, Tiers tiers) {
+  Rig rig({.tiers = tiers});
   const auto block = make_block(kind, size);
   const auto keys = rig.put_copies(block, kFresh);
   const BlockKey other = rig.put_copies(block, 1)[0];
@@ -79,7 +81,20 @@ void optimise(benchmark::State& state, Kind kind, unsigned size) {
   for (auto _ : state) benchmark::DoNotOptimize(&optimiser.optimise(*block));
 }
 
-/// Liveness, registers and emission together: one walk over the block does them.
+/// The passes in front of emission: next uses, dead stores, bounds checks, joins. Part of what `emit` times.
+void plan(benchmark::State& state, Kind kind, unsigned size) {
+  Rig rig;
+  const ir::BlockPtr block = ir_of(rig, kind, size);
+  opt::Optimiser optimiser;
+  const ir::Block& optimised = optimiser.optimise(*block);
+  codegen::Plan plan;
+  for (auto _ : state) {
+    plan.analyse(optimised, mem::kDisplacementSlack, true);
+    benchmark::DoNotOptimize(&plan);
+  }
+}
+
+/// The plan, then registers and emission together: one walk over the block gives out registers as it emits.
 void emit(benchmark::State& state, Kind kind, unsigned size, const char* arch) {
   Rig rig;
   const ir::BlockPtr block = ir_of(rig, kind, size);
@@ -134,10 +149,11 @@ const Register all([] {
   for (const Kind kind : kKinds) {
     for (const unsigned size : kSizes) {
       const std::string block = std::string(to_string(kind)) + "/" + std::to_string(size);
-      add("compile/" + block, cold, kind, size, false);
-      add("prepare_to_interpret/" + block, cold, kind, size, true);
+      add("compile/" + block, cold, kind, size, Tiers::jit);
+      add("prepare_to_interpret/" + block, cold, kind, size, Tiers::interpreter);
       add("phase/translate/" + block, translate, kind, size);
       add("phase/optimise/" + block, optimise, kind, size);
+      add("phase/plan/" + block, plan, kind, size);
       add("phase/emit_x64/" + block, emit, kind, size, "x64");
       add("phase/emit_a64/" + block, emit, kind, size, "a64");
       add("phase/publish/" + block, publish, kind, size);

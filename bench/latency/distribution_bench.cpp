@@ -58,8 +58,8 @@ void cold(benchmark::State& state, Kind kind, unsigned size) {
   report(state, samples);
 }
 
-void cached(benchmark::State& state, Kind kind, unsigned size, bool interpret) {
-  Rig rig({.interpret = interpret});
+void cached(benchmark::State& state, Kind kind, unsigned size, Tiers tiers) {
+  Rig rig({.tiers = tiers});
   const BlockKey key = rig.put_copies(make_block(kind, size), 1)[0];
   rig.execute_or_die(key);
   std::vector<double> samples;
@@ -74,8 +74,8 @@ void cached(benchmark::State& state, Kind kind, unsigned size, bool interpret) {
 const Register all([] {
   // As many samples each time, whatever one costs.
   add("distribution/compile", cold, Kind::integer, 20u)->Iterations(16 * kKeys);
-  add("distribution/hit", cached, Kind::integer, 20u, false)->Iterations(20000 * kGroup);
-  add("distribution/interpret", cached, Kind::integer, 20u, true)->Iterations(20000 * kGroup);
+  add("distribution/hit", cached, Kind::integer, 20u, Tiers::jit)->Iterations(20000 * kGroup);
+  add("distribution/interpret", cached, Kind::integer, 20u, Tiers::interpreter)->Iterations(20000 * kGroup);
 });
 
 }  // namespace

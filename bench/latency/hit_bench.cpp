@@ -12,8 +12,8 @@
 namespace ashlar::bench {
 namespace {
 
-void execute_block(benchmark::State& state, Kind kind, unsigned size, bool interpret) {
-  Rig rig({.interpret = interpret});
+void execute_block(benchmark::State& state, Kind kind, unsigned size, Tiers tiers) {
+  Rig rig({.tiers = tiers});
   const BlockKey key = rig.put_copies(make_block(kind, size), 1)[0];
   rig.execute_or_die(key);
   for (auto _ : state) benchmark::DoNotOptimize(rig.execute(key));
@@ -124,8 +124,8 @@ const Register all([] {
   for (const Kind kind : kKinds) {
     for (const unsigned size : kSizes) {
       const std::string block = std::string(to_string(kind)) + "/" + std::to_string(size);
-      add("hit/execute_block/" + block, execute_block, kind, size, false);
-      add("interpret/execute_block/" + block, execute_block, kind, size, true);
+      add("hit/execute_block/" + block, execute_block, kind, size, Tiers::jit);
+      add("interpret/execute_block/" + block, execute_block, kind, size, Tiers::interpreter);
     }
   }
   for (const unsigned size : {1u, 20u}) {

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <ashlar/hybrid.hpp>
+
 namespace ashlar::bench {
 
 void die(const char* what) {
@@ -36,13 +38,21 @@ Rig::Rig(const RigConfig& config)
   context.memory = memory_.get();
   context.translate.max_guest_insts = 128;
   context.translate.extend = config.extend;
+  if (config.code_limit != 0) context.code_limit = config.code_limit;
   context_ = need(ExecutionContext::create(context));
-  if (config.interpret) {
-    executor_ = std::make_unique<InterpreterExecutor>(*context_);
-  } else {
-    executor_ = std::make_unique<JitExecutor>(*context_);
-    if (!inside().jit().available()) die("this machine has no executable memory or no translator");
+  switch (config.tiers) {
+    case Tiers::interpreter:
+      executor_ = std::make_unique<InterpreterExecutor>(*context_);
+      break;
+    case Tiers::hybrid:
+      executor_ = std::make_unique<HybridExecutor>(*context_);
+      break;
+    case Tiers::jit:
+      executor_ = std::make_unique<JitExecutor>(*context_);
+      break;
   }
+  if (config.tiers != Tiers::interpreter && !inside().jit().available())
+    die("this machine has no executable memory or no translator");
   vcpu_ = need(Vcpu::create(frontend_->layout(), memory_.get()));
   for (unsigned n = 1; n < 32; ++n) set(n, n * 3);
   for (unsigned n = 0; n < 32; ++n)

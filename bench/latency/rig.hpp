@@ -16,10 +16,14 @@
 
 namespace ashlar::bench {
 
+enum class Tiers : std::uint8_t { jit, interpreter, hybrid };
+
 struct RigConfig {
-  bool interpret = false;
+  Tiers tiers = Tiers::jit;
   /// TranslateLimits::extend: whether blocks go on over unconditional jumps.
   bool extend = true;
+  /// ContextConfig::code_limit; 0: the default.
+  std::uint64_t code_limit = 0;
 };
 
 /// Ends the process with a message when something can't be made: there is nothing to measure then.

@@ -3,8 +3,7 @@ and the page scales them."""
 import html
 import math
 
-WIDTH = 400
-FONT = 11
+WIDTH = 380
 
 
 def text(x, y, content, anchor='start', css=''):
@@ -18,70 +17,113 @@ def svg(height, parts, label):
 
 
 def legend(series):
-    items = ''.join(f'<span><i class="s{i}"></i>{html.escape(name)}</span>' for i, name in series)
+    """Of (series, name) or (series, name, dashed)."""
+    items = ''.join(f'<span><i class="s{i}{" hollow" if dashed and dashed[0] else ""}"></i>{html.escape(name)}</span>'
+                    for i, name, *dashed in series)
     return f'<p class="legend">{items}</p>'
 
 
-def si(ns):
-    """A time in ns, short."""
-    for limit, unit in ((1e9, 's'), (1e6, 'ms'), (1e3, 'µs')):
-        if ns >= limit:
-            return f'{ns / limit:.3g} {unit}'
-    return f'{ns:.3g} ns'
+# --- numbers ---
 
+def short(value):
+    """Three digits, without an exponent."""
+    if abs(value) >= 100:
+        return f'{value:,.0f}'
+    return f'{value:.3g}'
+
+
+def si(ns):
+    """A time in ns."""
+    for limit, unit in ((1e9, 's'), (1e6, 'ms'), (1e3, 'µs')):
+        if abs(ns) >= limit * 0.9995:
+            return f'{short(ns / limit)} {unit}'
+    return f'{short(ns)} ns'
+
+
+def size(bytes_):
+    for limit, unit in ((2**30, 'GiB'), (2**20, 'MiB'), (2**10, 'KiB')):
+        if bytes_ >= limit * 10 or (bytes_ >= limit and unit != 'KiB'):
+            return f'{short(bytes_ / limit)} {unit}'
+    return f'{short(bytes_)} B'
+
+
+def amount(value, unit):
+    """A figure as people read it."""
+    if unit == 'ns':
+        return si(value)
+    if unit == 's':
+        return si(value * 1e9)
+    if unit == 'bytes':
+        return size(value)
+    return f'{short(value)} {unit}'
+
+
+# --- axes: from values to pixels ---
 
 class LogAxis:
-    """Maps values to pixels, by powers of ten."""
+    """By powers of ten, or by the given ticks."""
 
-    def __init__(self, low, high, begin, end, whole=True):
+    def __init__(self, low, high, begin, end, whole=True, ticks=None):
         self.low, self.high = math.log10(low), math.log10(high)
         if whole:
             self.low, self.high = math.floor(self.low + 1e-9), math.ceil(self.high - 1e-9)
         if self.high <= self.low:
             self.high = self.low + 1
-        self.begin, self.end = begin, end
+        self.begin, self.end, self.given = begin, end, ticks
 
     def __call__(self, value):
         part = (math.log10(max(value, 1e-12)) - self.low) / (self.high - self.low)
-        return self.begin + part * (self.end - self.begin)
+        return self.begin + min(max(part, -0.02), 1.02) * (self.end - self.begin)
 
     def ticks(self):
-        return [10.0**e for e in range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1)]
+        return self.given or [10.0**e for e in range(math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9) + 1)]
 
 
-def bars(rows, label, unit=si, reference=None):
-    """Horizontal bars from zero: rows of (label, figure or number, series). A figure's whisker is its range.
-    `reference`: {row label: (value, what)}, a mark at each."""
-    reference = reference or {}
+class LinearAxis:
+    """From 0 to a round number at or above `high`, or to exactly `high`."""
+
+    def __init__(self, high, begin, end, exactly=False):
+        step = 10.0**math.floor(math.log10(max(high, 1e-12) / 2))
+        step = next(s for s in (step, 2 * step, 5 * step, 10 * step) if 5 * s >= high)
+        self.high = high if exactly else step * math.ceil(high / step - 1e-9)
+        self.step = high / 4 if exactly else step
+        self.begin, self.end = begin, end
+
+    def __call__(self, value):
+        return self.begin + value / self.high * (self.end - self.begin)
+
+    def ticks(self):
+        return [i * self.step for i in range(int(self.high / self.step + 1e-6) + 1)]
+
+
+# --- charts ---
+
+def bars(rows, label, unit=si, logarithmic=False):
+    """Horizontal bars: rows of (label, figure or number, series). A figure's whisker is its middle half. Logarithmic bars
+    are for counts: they begin at 0 and grow by orders of magnitude."""
     value = lambda v: v['median'] if isinstance(v, dict) else v  # noqa: E731
-    left, right, step = 142, 62, 21
-    most = max([value(v) for _, v, _ in rows] + [r for r, _ in reference.values()])
-    scale = (WIDTH - left - right) / (most or 1)
+    place = (lambda v: math.log10(1 + max(v, 0))) if logarithmic else (lambda v: max(v, 0))
+    left, right, step = 138, 64, 21
+    scale = (WIDTH - left - right) / (max(place(value(v)) for _, v, _ in rows) or 1)
     parts, y = [], 4
     for name, v, series in rows:
-        width = max(value(v) * scale, 1)
+        width = place(value(v)) * scale
         parts.append(text(left - 6, y + 12, name, 'end'))
-        parts.append(f'<rect class="s{series}" x="{left}" y="{y + 2}" width="{width:.1f}" height="13" rx="2"/>')
+        parts.append(f'<rect class="s{series}" x="{left}" y="{y + 2}" width="{max(width, 1):.1f}" height="13" rx="2"/>')
         end = width
         if isinstance(v, dict):
-            low, high = v['quartiles'][0] * scale, min(v['quartiles'][1] * scale, WIDTH - left - 4)
+            low, high = (min(place(q) * scale, WIDTH - left - 56) for q in v['quartiles'])
             parts.append(f'<path class="whisker" d="M{left + low:.1f} {y + 8.5}H{left + high:.1f}"/>')
             end = max(end, high)
-        if name in reference:
-            at = left + reference[name][0] * scale
-            parts.append(f'<path class="mark" d="M{at:.1f} {y - 1}V{y + 18}"><title>{html.escape(reference[name][1])}'
-                         '</title></path>')
-            end = max(end, at - left) if at - left - end < 44 else end
-        parts.append(text(min(left + end + 5, WIDTH - 52), y + 12, unit(value(v)), css='value'))
+        parts.append(text(left + end + 5, y + 12, unit(value(v)), css='value'))
         y += step
     return svg(y + 2, parts, label)
 
 
 def stacked(rows, series, label):
-    """Horizontal stacked bars: rows of (label, [number for each series])."""
-    left, right, step = 100, 58, 21
-    most = max(sum(values) for _, values in rows)
-    scale = (WIDTH - left - right) / (most or 1)
+    """Horizontal stacked bars of times: rows of (label, [number for each series])."""
+    left, right, step = 92, 58, 21
+    scale = (WIDTH - left - right) / (max(sum(values) for _, values in rows) or 1)
     parts, y = [], 4
     for name, values in rows:
         parts.append(text(left - 6, y + 12, name, 'end'))
@@ -96,8 +138,8 @@ def stacked(rows, series, label):
     return legend(series) + svg(y + 2, parts, label)
 
 
-def lines(curves, label, x_axis, y_axis, x_tick, y_tick, x_title, marks=()):
-    """Curves of (series, name, [(x, y)]); axes map values to pixels; marks: (x, y, what)."""
+def lines(curves, label, x_axis, y_axis, x_tick, y_tick, x_title, marks=(), dots=False):
+    """Curves of (series, name, [(x, y)]) or (series, name, points, dashed); axes map values to pixels; marks: (x, y, what)."""
     parts = []
     for tick in y_axis.ticks():
         y = y_axis(tick)
@@ -108,26 +150,17 @@ def lines(curves, label, x_axis, y_axis, x_tick, y_tick, x_title, marks=()):
         parts.append(f'<path class="grid" d="M{x:.1f} {y_axis.begin}V{y_axis.end}"/>')
         parts.append(text(x, y_axis.begin + 14, x_tick(tick), 'middle', 'tick'))
     parts.append(text((x_axis.begin + x_axis.end) / 2, y_axis.begin + 30, x_title, 'middle', 'tick'))
-    for series, name, points in curves:
+    for series, name, points, *dashed in curves:
         path = 'L'.join(f'{x_axis(x):.1f} {y_axis(y):.1f}' for x, y in points)
-        parts.append(f'<path class="line l{series}" d="M{path}"><title>{html.escape(name)}</title></path>')
+        dash = ' dashed' if dashed and dashed[0] else ''
+        parts.append(f'<path class="line l{series}{dash}" d="M{path}"><title>{html.escape(name)}</title></path>')
+        if dots:
+            parts += [f'<circle class="s{series}" cx="{x_axis(x):.1f}" cy="{y_axis(y):.1f}" r="3">'
+                      f'<title>{html.escape(name)}: {html.escape(y_tick(y))}</title></circle>' for x, y in points]
     for x, y, what in marks:
         parts.append(f'<circle class="dot" cx="{x_axis(x):.1f}" cy="{y_axis(y):.1f}" r="4"/>')
-        parts.append(text(x_axis(x), y_axis(y) - 9, what, 'middle', 'value'))
-    return legend([(s, n) for s, n, _ in curves]) + svg(y_axis.begin + 38, parts, label)
-
-
-class Linear:
-    """Maps [0, 1] to pixels."""
-
-    def __init__(self, begin, end):
-        self.begin, self.end = begin, end
-
-    def __call__(self, value):
-        return self.begin + value * (self.end - self.begin)
-
-    def ticks(self):
-        return [0, 0.25, 0.5, 0.75, 1]
+        parts.append(text(x_axis(x) - 6, y_axis(y) - 9, what, 'end', 'value'))
+    return legend([(s, n, *d) for s, n, _, *d in curves]) + svg(y_axis.begin + 38, parts, label)
 
 
 def ranks(rows, series, label, low, high):

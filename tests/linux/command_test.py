@@ -4,6 +4,7 @@ are on stdout, options end where the program begins.
 
 Usage: command_test.py ASHLAR
 """
+import json
 import os
 import select
 import struct
@@ -76,6 +77,8 @@ with tempfile.TemporaryDirectory() as directory:
     mistake(['run', '--engine', 'quantum', argc], "'quantum' is not an engine")
     mistake(['run', '--stats=xml', argc], 'table or json')
     mistake(['run', '--fuel', 'much', argc], '--fuel')
+    for every in ('0', '0.01', '-1', 'nan', '1e9'):
+        mistake(['run', '--stats-every', every, argc], '--stats-every')
     mistake(['run', '--bogus', argc], '--bogus')
     mistake(['run', '--memory'])
     mistake([argc], 'is not a command')
@@ -119,6 +122,11 @@ with tempfile.TemporaryDirectory() as directory:
     check(done.returncode == 1 and 'syscalls' in done.stderr and done.stdout == '', f'stats: {done}')
     done = run('run', '--stats=json', argc)
     check(done.returncode == 1 and done.stderr.startswith('{') and '"syscalls": 1' in done.stderr.replace(':1', ': 1'), f'stats as JSON: {done}')
+    done = run('run', '--engine', 'interp', '--stats-every', '1', '--fuel', '20000000', endless)
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{')]
+    check(done.returncode == 124 and len(lines) > 1, f'counters every millisecond: {done.stderr[:300]}')
+    check(all(a['at'] < b['at'] and a['interpreter_blocks'] <= b['interpreter_blocks'] for a, b in zip(lines, lines[1:]))
+          and lines[-1]['interpreter_blocks'] > lines[0]['interpreter_blocks'], 'they grow')
     done = run('dump', argc)
     check(done.returncode == 0 and 'ld\ta0,0(sp)' in done.stdout.replace(' ', '').replace('lda0', 'ld\ta0') and 'optimised IR' in done.stdout,
           f'dump: {done}')

@@ -71,6 +71,10 @@ int main_checked(int argc, char** argv) {
       ->type_name("ENGINE");
   run->add_flag("--stats{table}", run_options.stats,
                 "Show the engine's counters on stderr at the end: --stats, --stats=json");
+  run->add_option(
+         "--stats-every", run_options.stats_every,
+         "Write the counters to stderr every MS milliseconds while the program runs, as lines of JSON")
+      ->type_name("MS");
   run->add_option("--dir", run_options.dirs,
                   "Grant a directory, under its own path or as GUEST=HOST; may be repeated")
       ->type_name("PATH")

@@ -17,6 +17,8 @@ inline constexpr int kUsageStatus = 2;
 struct RunOptions {
   std::string engine = "hybrid";
   std::string stats;  // empty, "table" or "json"
+  /// Milliseconds between two lines of counters.
+  std::optional<double> stats_every;
   std::vector<std::string> dirs;
   std::vector<std::string> env;
   std::string memory = "2G";

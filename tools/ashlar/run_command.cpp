@@ -2,12 +2,15 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cstdio>
+#include <optional>
 
 #include <ashlar/debug.hpp>
 
 #include "options.hpp"
 #include "progress.hpp"
+#include "stats_log.hpp"
 
 namespace ashlar::tool {
 namespace {
@@ -47,6 +50,10 @@ int run_command(const RunOptions& options) {
   config.make_engine = std::move(engine).value();
   if (!options.stats.empty() && options.stats != "table" && options.stats != "json") {
     return complain("--stats takes table or json, not '" + options.stats + "'");
+  }
+  if (options.stats_every && !(*options.stats_every >= StatsLog::kLeastInterval &&
+                               *options.stats_every <= StatsLog::kMostInterval)) {
+    return complain("--stats-every takes milliseconds, 0.1 to 3600000");
   }
   Result<std::uint64_t> code_limit = parse_size(options.code_limit);
   if (!code_limit) return complain(code_limit.error().message);
@@ -105,6 +112,11 @@ int run_command(const RunOptions& options) {
   named = process->get();
   const linux_user::ExitStatus status = [&] {
     const Progress progress(**process);
+    std::optional<StatsLog> log;
+    if (options.stats_every) {
+      log.emplace(**process, std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                 std::chrono::duration<double, std::milli>(*options.stats_every)));
+    }
     return (*process)->run();
   }();
   if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
