@@ -22,11 +22,11 @@ def timeline(result):
     blocks = [(name, [(r['at'], r[key]) for r in rows]) for key, name in (
         ('blocks_translated', 'met: translated to IR'), ('blocks_compiled', 'warm: compiled'))]
     out = '<h3>Blocks met and compiled</h3>' + figure(charts.lines(
-        [(s, *b) for s, b in enumerate(blocks)], 'blocks met and compiled', x(),
+        [(s, *b) for s, b in zip((3, 1), blocks)], 'blocks met and compiled', x(),
         charts.LinearAxis(max(y for _, points in blocks for _, y in points), 150, 8), si, charts.short, 'since the start'))
     pairs = list(zip(rows, rows[1:]))
     per_ms = lambda key: [(b['at'], max((b[key] - a[key]) / (b['at'] - a['at']) * 1e6, 0.1)) for a, b in pairs]  # noqa: E731
-    rates = [(2, 'blocks interpreted', per_ms('interpreter_blocks')), (0, 'entries into compiled code', per_ms('jit_entries'))]
+    rates = [(0, 'blocks interpreted', per_ms('interpreter_blocks')), (1, 'entries into compiled code', per_ms('jit_entries'))]
     most = max(y for _, _, points in rates for _, y in points)
     out += '<h3>What runs, in each millisecond</h3>' + figure(charts.lines(
         rates, 'blocks interpreted and entries into compiled code per millisecond', x(),
@@ -140,7 +140,7 @@ def scale(result):
 
     def chart(keys, title, caption):
         curves = []
-        for series, (key, name) in enumerate(keys):
+        for series, key, name in keys:
             points = [(n, get(n, key)['median']) for n in sizes if get(n, key)]
             if points:
                 curves.append((series, name, points))
@@ -152,14 +152,14 @@ def scale(result):
             curves, title, x, charts.LogAxis(min(ys), max(ys), 150, 8), lambda n: power.get(n, f'{n:,}'), si,
             'blocks in the cache', dots=True), caption)
 
-    out = chart((('find', 'look-up in the shared map'), ('execute_block', 'execute_block, JIT'),
-                 ('interpreter/execute_block', 'execute_block, interpreter')), 'Finding and running a block',
+    out = chart(((3, 'find', 'look-up in the shared map'), (1, 'execute_block', 'execute_block, JIT'),
+                 (0, 'interpreter/execute_block', 'execute_block, interpreter')), 'Finding and running a block',
                 'In random order: with many blocks, the host’s caches and TLB miss on tables, code and guest.')
-    out += chart((('compile', 'compile'), ('compile_and_evict', 'compile, evicting'),
-                  ('interpreter/prepare', 'translate to interpret')), 'Making a block',
+    out += chart(((1, 'compile', 'compile'), (4, 'compile_and_evict', 'compile, evicting'),
+                  (0, 'interpreter/prepare', 'translate to interpret')), 'Making a block',
                  'Evicting: code memory holds half of the blocks, and all are asked for in turn.')
-    out += chart((('invalidate_range', 'of a range of blocks'), ('flush', 'of everything'),
-                  ('invalidate_one', 'one block in a call of its own')), 'Invalidating, for each block',
+    out += chart(((1, 'invalidate_range', 'of a range of blocks'), (3, 'flush', 'of everything'),
+                  (2, 'invalidate_one', 'one block in a call of its own')), 'Invalidating, for each block',
                  'A range is a quarter of the blocks, at most 4,096.')
     rows = []
     for n in sizes:
