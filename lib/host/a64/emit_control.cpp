@@ -127,79 +127,21 @@ void Emitter::branch_if(const Test& test, const asmjit::Label& label) {
 // --- side exits
 // -------------------------------------------------------------------------------------------------------------------
 
-bool Emitter::is_backward(const ir::Exit& exit) const {
-  // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by
-  // itself.
-  return helper_ran_ || exit.target.addr.value <= block_->key().addr.value;
-}
-
-Emitter::ExitState Emitter::exit_state(std::uint32_t done) {
-  ExitState state;
-  state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
-  cache_.collect_write_backs(out_->write_backs);
-  state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
-  state.pending = pending_list();
-  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
-  return state;
-}
-
-void Emitter::restore_for_exit(const ExitState& state) {
-  for (const PendingNan& p : state.pending) canonicalise(p.reg, p.knowledge);
-  for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
-    const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
-    store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
-  }
-  if (state.fuel_refund != 0) add_fuel(static_cast<std::int32_t>(state.fuel_refund));
-}
-
-void Emitter::leave_loop() {
-  if (loop_ == nullptr) return;
-  for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
-    store_word(e.inside.word, e.reg);
-    load_word(e.reg, e.usual.word);
-  }
-}
-
-void Emitter::leave_by_attention(const ir::Exit& exit) {
-  leave_loop();
-  emit_stub(sites_[new_site(exit, ExitKind::attention)]);
-}
-
-void Emitter::go_round() {
+void Emitter::branch_if_attention(const asmjit::Label& label) {
   as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
-  as_.cbz(gp32(kX16), head_);
-  leave_by_attention(ir::Exit{block_->key()});
+  as_.cbnz(gp32(kX16), label);
 }
 
-void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
-  const ir::Exit& exit = block_->exits()[inst.exit()];
-  const Test test = compare(inst, cond, immediate);
-  if (test.kind == Test::Kind::never) return;
-  // Conditional branches don't reach far enough to be linked: the branch that is lies out of line.
-  const asmjit::Label label = as_.newLabel();
-  if (plan().join != 0) {
-    branch_if(test, label);
-    join_edges_.push_back({plan().join, label, cache_.snapshot()});
-    return;
-  }
-  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
-  branch_if(test, label);
-  if (is_back_edge(exit)) {
-    cold(label, [this, state = std::move(state)] {
-      restore_for_exit(state);
-      go_round();
-    });
-    return;
-  }
-  const std::size_t site = new_site(exit, ExitKind::direct);
-  const bool check = options_.linked && is_backward(exit);
-  cold(label, [this, state = std::move(state), site, check, &exit] {
-    restore_for_exit(state);
-    leave_loop();
-    if (check) attention_check(exit);
-    patchable_jump(site);
-    if (options_.linked) emit_stub(sites_[site]);
-  });
+void Emitter::branch_unless_attention(const asmjit::Label& label) {
+  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
+  as_.cbz(gp32(kX16), label);
+}
+
+void Emitter::branch_if_exit_wanted(const asmjit::Label& label) {
+  static_assert(kAttendExit == 8);
+  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
+  as_.tst(gp32(kX16), Imm(kAttendExit));
+  as_.b_ne(label);
 }
 
 #define ASHLAR_CONDITION(cond)                                                                   \
@@ -218,24 +160,6 @@ ASHLAR_CONDITION(geu)
 // --- terminals
 // --------------------------------------------------------------------------------------------------------------------
 
-void Emitter::leave_inline() {
-  canonicalise_pending();
-  cache_.write_back_all(false);
-}
-
-void Emitter::attention_check(const ir::Exit& exit) {
-  const std::size_t site = new_site(exit, ExitKind::attention);
-  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
-  as_.cbnz(gp32(kX16), sites_[site].stub);
-}
-
-void Emitter::jump_to_exit(const ir::Exit& exit, ExitKind kind) {
-  if (options_.linked && is_backward(exit)) attention_check(exit);
-  const std::size_t site = new_site(exit, kind);
-  patchable_jump(site);
-  if (options_.linked) emit_stub(sites_[site]);
-}
-
 void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& taken = block_->exits()[inst.exit()];
   const ir::Exit& not_taken = block_->exits()[inst.exit_not()];
@@ -243,8 +167,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const Test test = compare(inst, cond, immediate);
   const asmjit::Label label = as_.newLabel();
   if (is_back_edge(taken)) {
-    as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
-    as_.cbnz(gp32(kX16), label);
+    branch_if_attention(label);
     branch_if(test, head_);
     leave_loop();
     jump_to_exit(not_taken);
@@ -309,9 +232,7 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
   as_.stp(gp64(kX30), gp64(expected), a64::ptr_pre(a64::sp, -16));
   transfer();
   bind(landing);
-  const std::size_t site = new_site(back, ExitKind::direct);
-  patchable_jump(site);
-  emit_stub(sites_[site]);
+  leave_by(new_site(back, ExitKind::direct));
   cold(full, [this, go, target_exit] {
     // An indirect call notices attention bits by the jump cache.
     if (target_exit != Inst::kNoExit) attention_check(block_->exits()[target_exit]);
@@ -334,8 +255,7 @@ void Emitter::emit_jump(const Inst& inst) {
     return;
   }
   const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::call);
-  call_and_return(inst.exit(), static_cast<std::uint16_t>(inst.imm),
-                  [this, site] { patchable(site, I::kIdBl); });
+  call_and_return(inst.exit(), static_cast<std::uint16_t>(inst.imm), [this, site] { link(site, I::kIdBl); });
   emit_stub(sites_[site]);
 }
 
@@ -414,25 +334,12 @@ void Emitter::emit_jump_mode(const Inst& inst) {
   }
 }
 
-void Emitter::emit_stop(const Inst& inst) {
-  leave_inline();
-  leave_loop();
-  const auto reason = static_cast<ir::StopReason>(inst.aux());
-  // These two stop in front of their guest instruction, which therefore has not been executed.
-  if (options_.count_fuel &&
-      (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
-    add_fuel(1);
-  const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::stop);
-  sites_[site].site.stop_reason = reason;
-  sites_[site].site.detail = inst.imm;
-  emit_stub(sites_[site]);
-}
+void Emitter::emit_stop(const Inst& inst) { stop(inst); }
 
 // --- helpers, fences
 // --------------------------------------------------------------------------------------------------------------
 
-void Emitter::emit_call_helper(const Inst& inst) {
-  canonicalise_pending(true);
+void Emitter::store_helper_args(const Inst& inst) {
   const Value args[3] = {inst.a, inst.b, inst.c()};
   const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
   Reg regs[3];
@@ -440,35 +347,15 @@ void Emitter::emit_call_helper(const Inst& inst) {
   static_assert(ASHLAR_COLD_OFFSET(args) % 8 == 0);
   as_.stp(gp64(regs[0]), gp64(regs[1]), frame_mem(ASHLAR_COLD_OFFSET(args)));
   as_.str(gp64(regs[2]), frame_mem(ASHLAR_COLD_OFFSET(args) + 16));
-  // The helper sees and may change the whole state, and destroys registers.
-  cache_.write_back_all(true);
-  cache_.end_instruction();
-  cache_.forget_all();
-  forget_host_bases();
-  const ir::Boundary* boundary = block_->boundary_of(index_);
-  move_imm(gp64(kX16), boundary != nullptr ? boundary->pc.value : block_->key().addr.value);
-  as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
-  move_imm(gp32(kX16), static_cast<std::uint32_t>(inst.imm));
-  call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
-  cache_.forget_knowledge();
-  if (!inst.dst.is_none()) as_.mov(gp64(define_int(inst)), gp64(kX16));
-  helper_ran_ = true;
 }
 
-void Emitter::helper_exit_check(GuestAddr resume) {
-  helper_ran_ = false;
-  const asmjit::Label label = as_.newLabel();
-  static_assert(kAttendExit == 8);
-  as_.ldr(gp32(kX16), frame_mem(offsetof(VcpuHot, attention)));
-  as_.tst(gp32(kX16), Imm(kAttendExit));
-  as_.b_ne(label);
-  ExitState state = exit_state(boundary_number_);
-  const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, ExitKind::attention);
-  cold(label, [this, state = std::move(state), site] {
-    restore_for_exit(state);
-    emit_stub(sites_[site]);
-  });
+void Emitter::set_up_helper(GuestAddr pc, std::int32_t helper) {
+  move_imm(gp64(kX16), pc.value);
+  as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+  move_imm(gp32(kX16), static_cast<std::uint32_t>(helper));
 }
+
+void Emitter::emit_call_helper(const Inst& inst) { call_helper(inst); }
 
 void Emitter::emit_fence(const Inst& inst) {
   constexpr unsigned kWrites = 1 | 4, kReads = 2 | 8;

@@ -13,40 +13,29 @@
 #include <ashlar/vcpu_frame.hpp>
 
 #include "codegen/backend.hpp"
-#include "codegen/emitted.hpp"
-#include "codegen/plan.hpp"
-#include "codegen/register_cache.hpp"
-#include "codegen/residents.hpp"
 #include "host/a64/regs.hpp"
+#include "host/common/emitter_base.hpp"
 #include "host/common/listing.hpp"
 #include "ir/op_table.hpp"
 
 namespace ashlar::host_a64 {
 
 using codegen::Knowledge;
+using host::Condition;
 using ir::Inst;
 using ir::Value;
 
-/// A condition on which a compare-and-branch or compare-and-set succeeds.
-enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
+class Emitter;
+using EmitterBase = host::EmitterBase<Emitter, a64::Assembler>;
 
-class Emitter {
+class Emitter : public EmitterBase {
  public:
-  Emitter(a64::Assembler& as, const codegen::HostFeatures& features)
-      : as_(as), features_(features), cache_(*this) {}
+  Emitter(a64::Assembler& as, const codegen::HostFeatures& features) : EmitterBase(as, features) {}
 
-  /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
-  /// `loop`: the choice of a block that is a loop, or null.
-  void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
-             std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
-             codegen::Emitted& out);
-
-  // For codegen::lower.
-  void begin_block();
-  void begin_guest_instruction(const ir::Boundary& boundary);
-  void begin_instruction(std::size_t index);
-  void end_instruction() { cache_.end_instruction(); }
-  void end_block();
+  static constexpr std::uint64_t kCacheable = all_cacheable();
+  static constexpr bool kEveryBlockGoesRound = true;
+  static constexpr bool kLinksConditionalBranches = false;
+  static constexpr Reg kRuntimeResult = kX16;
 
 #define ASHLAR_OP(name, form, dst, src, effects) void emit_##name(const Inst& inst);
 #include <ashlar/opcodes.inc>
@@ -71,17 +60,7 @@ class Emitter {
   /// last.
   Reg define_int(const Inst& inst) {
     forget_host_base(inst.dst);
-    return cache_.define(inst.dst, false, plan().next_dst, plan().dead_store);
-  }
-  Reg define_float(const Inst& inst) {
-    return cache_.define(inst.dst, true, plan().next_dst, plan().dead_store);
-  }
-  const codegen::InstPlan& plan() const { return (*plan_)[index_]; }
-  std::uint32_t here() const { return static_cast<std::uint32_t>(as_.offset()); }
-  /// Binds a label: what was emitted before must not be merged with what follows.
-  void bind(const asmjit::Label& label) {
-    as_.bind(label);
-    forget_last();
+    return EmitterBase::define_int(inst);
   }
 
   // Constants and immediates (emitter.cpp).
@@ -92,7 +71,6 @@ class Emitter {
   void compare_constant(Reg from, std::int64_t value);
 
   // Integer families (emit_int.cpp).
-  enum class Extend : std::uint8_t { none, zero32, sign32 };
   /// For instructions whose second operand can be shifted.
   void binary(const Inst& inst, InstId id, Extend extend);
   void add(const Inst& inst, Extend extend);
@@ -114,11 +92,6 @@ class Emitter {
   void set_if(const Inst& inst, Condition cond, bool immediate);
   void finish32(Reg dst, Extend extend);
 
-  struct PendingNan {
-    Reg reg;
-    Knowledge knowledge;
-  };
-
   // Comparisons and exits (emit_control.cpp).
   /// A condition that can be branched on: flags, or a register against zero, or one of its bits.
   struct Test {
@@ -128,32 +101,13 @@ class Emitter {
   };
   /// Emits what sets the flags, if the test needs them.
   Test compare(const Inst& inst, Condition cond, bool immediate);
+  static bool is_never(const Test& test) { return test.kind == Test::Kind::never; }
   void branch_if(const Test& test, const asmjit::Label& label);
-  /// What an exit out of line has to do first, as things stand now.
-  struct ExitState {
-    std::uint32_t write_back_begin, write_back_count;
-    std::vector<PendingNan> pending;
-    std::uint32_t fuel_refund;
-    bool needed() const { return write_back_count != 0 || !pending.empty() || fuel_refund != 0; }
-  };
-  /// `done`: guest instructions completed when it is taken.
-  ExitState exit_state(std::uint32_t done);
-  void restore_for_exit(const ExitState& state);
-  void helper_exit_check(GuestAddr resume);
-  void exit_if(const Inst& inst, Condition cond, bool immediate);
+  void jump(const asmjit::Label& label) { as_.b(label); }
+  void branch_if_attention(const asmjit::Label& label);
+  void branch_unless_attention(const asmjit::Label& label);
+  void branch_if_exit_wanted(const asmjit::Label& label);
   void branch(const Inst& inst, Condition cond, bool immediate);
-  void jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind = codegen::ExitKind::direct);
-  void attention_check(const ir::Exit& exit);
-  bool is_backward(const ir::Exit& exit) const;
-  /// Brings the side exits that go on at this boundary together with the way along the block.
-  void join(std::uint16_t boundary);
-  /// Whether the exit leads back to the block's own beginning: the code goes round without leaving.
-  bool is_back_edge(const ir::Exit& exit) const { return options_.linked && exit.target == block_->key(); }
-  /// Out of a loop with registers of its own: what lives where is as everywhere. Flags and x16 stay.
-  void leave_loop();
-  /// To the block's beginning, unless attention bits are set.
-  void go_round();
-  void leave_by_attention(const ir::Exit& exit);
   /// A guest call with a known return site (linked code): `transfer` emits the host's call. x16 survives
   /// until there.
   void call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
@@ -161,44 +115,21 @@ class Emitter {
   /// A register that holds the constant `value` because the block has just put it there; none if there is
   /// none.
   Reg register_with_constant(std::uint64_t value) const;
-  void leave_inline();
-  void add_fuel(std::int32_t amount);
+  void store_helper_args(const Inst& inst);
+  void set_up_helper(GuestAddr pc, std::int32_t helper);
   void return_single(std::uint32_t value);
+  void charge_fuel(std::uint32_t count, const asmjit::Label& label);
+  void add_fuel(std::int32_t count);
+  void count_execution(std::uint64_t* counter);
 
-  // Exit sites, cold code, faults (emitter.cpp).
-  struct Site {
-    codegen::ExitSite site;
-    asmjit::Label stub;
-  };
-  std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
-  /// The branch that links patch, going to the site's stub.
-  void patchable_jump(std::size_t site);
+  // Exit sites (emitter.cpp).
+  void start_host();
+  void finish_host();
+  void link_jump(std::size_t site) { link(site, a64::Inst::kIdB); }
   /// b or bl, which links patch.
-  void patchable(std::size_t site, InstId id);
-  void emit_stub(Site& site);
+  void link(std::size_t site, InstId id);
   void call_entry(codegen::RuntimeEntry entry);  ///< destroys x17 and x30
   void jump_entry(codegen::RuntimeEntry entry);  ///< destroys x17
-  /// Code out of line: runs after the block's last instruction has been emitted, at `label`. Registers hold
-  /// there what they held when it was announced; scratch registers, too.
-  void cold(asmjit::Label label, std::function<void()> code) { cold_.push_back({label, std::move(code)}); }
-
-  struct FaultPoint {
-    std::uint32_t write_back_begin = 0;
-    std::uint16_t write_back_count = 0;
-    std::uint32_t pending_box = 0;
-  };
-  FaultPoint fault_point();
-  codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;
-  /// The next instruction is the one that may fault.
-  void access_fault_here(const FaultPoint& point);
-  /// Registers a check that failed: emitted code comes to `label` when the interpreter is to execute the
-  /// current instruction.
-  void check_at(const asmjit::Label& label, const FaultPoint& point) {
-    checks_.push_back({label, point, static_cast<std::uint32_t>(index_)});
-  }
-  /// Makes sure that float registers that can be observed at an exit here hold boxed values.
-  void canonicalise_pending(bool temporaries = false);
-  std::vector<PendingNan> pending_list(bool temporaries = false) const;
 
   // Memory (emit_memory.cpp).
   /// How an access reaches its operand: [base, #disp], or [x27, base].
@@ -213,7 +144,7 @@ class Emitter {
   Reg find_host_base(Value v, std::int64_t& delta) const;
   Reg make_host_base(Value v, Reg guest);
   void forget_host_base(Value v);
-  void forget_host_bases() {
+  void forget_addresses() {
     host_bases_ = {};
     next_host_base_ = 0;
   }
@@ -244,7 +175,6 @@ class Emitter {
 
   // Floats (emit_float.cpp, emit_convert.cpp). A binary32 instruction of the host clears the upper half of
   // its result (Knowledge::low32): `box` mends that.
-  bool rounds_like_host(const Inst& inst) const { return inst.rounding() == block_->host_rounding(); }
   /// A float operand in a register; zero is materialised in `spare`.
   Reg float_register(Value v, std::uint16_t next, Reg spare);
   /// The same for binary32. A value that is not boxed sends the guest instruction to the interpreter: call
@@ -296,36 +226,7 @@ class Emitter {
   /// alone, so that this one can do both. Fetch the other operands first.
   bool merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide);
 
-  a64::Assembler& as_;
-  const codegen::HostFeatures& features_;
-  codegen::RegisterCache<Emitter> cache_;
-  const ir::Block* block_ = nullptr;
-  const codegen::Plan* plan_ = nullptr;
-  codegen::CompileOptions options_;
-  codegen::Emitted* out_ = nullptr;
-  const codegen::LoopResidents* loop_ = nullptr;
-  asmjit::Label head_;  ///< where the block goes round to
-  std::size_t index_ = 0;
   Last last_;
-  std::vector<Site> sites_;
-  struct Cold {
-    asmjit::Label label;
-    std::function<void()> code;
-  };
-  std::vector<Cold> cold_;
-  struct CheckStub {
-    asmjit::Label label;
-    FaultPoint point;
-    std::uint32_t inst;
-  };
-  std::vector<CheckStub> checks_;
-  /// A side exit that goes on at a join of the block.
-  struct JoinEdge {
-    std::uint16_t boundary;
-    asmjit::Label label;
-    codegen::RegisterCache<Emitter>::Snapshot state;
-  };
-  std::vector<JoinEdge> join_edges_;
   struct FarLiteral {
     std::uint32_t offset;
     std::size_t site;
@@ -338,13 +239,11 @@ class Emitter {
   };
   std::array<HostBase, 2> host_bases_{};
   std::uint8_t next_host_base_ = 0;
-  bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
-  bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
-                              ///< next instruction
-  std::uint32_t boundary_number_ = 0;
-  GuestAddr boundary_pc_;
-
+  friend EmitterBase;
   friend class codegen::RegisterCache<Emitter>;
 };
 
 }  // namespace ashlar::host_a64
+
+// Instantiated in emitter.cpp.
+extern template class ashlar::host::EmitterBase<ashlar::host_a64::Emitter, asmjit::a64::Assembler>;

@@ -64,7 +64,7 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
   const auto against_zero = [this, bits](const Operand& o) {
     const asmjit::Operand value =
         o.kind == Operand::Kind::mem ? asmjit::Operand(word_mem(o.word)) : rm(o, bits);
-    compare_at_ = static_cast<std::uint32_t>(as_.offset());
+    compare_at_ = here();
     if (o.kind == Operand::Kind::mem) {
       as_.cmp(value, Imm(0));
     } else {
@@ -76,7 +76,7 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
       against_zero(a);
     } else {
       const asmjit::Operand left = rm(a, bits);
-      compare_at_ = static_cast<std::uint32_t>(as_.offset());
+      compare_at_ = here();
       as_.cmp(left, Imm(inst.imm));
     }
     return cond_code(cond);
@@ -91,11 +91,11 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
     return swapped(cond);
   }
   if (a.is_reg() || b.is_reg()) {
-    compare_at_ = static_cast<std::uint32_t>(as_.offset());
+    compare_at_ = here();
     as_.cmp(rm(a, bits), rm(b, bits));
   } else {
     load(x86::rax, a);
-    compare_at_ = static_cast<std::uint32_t>(as_.offset());
+    compare_at_ = here();
     as_.cmp(asmjit::Operand(x86::rax), rm(b, bits));
   }
   return cond_code(cond);
@@ -104,80 +104,19 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
 // --- side exits
 // -------------------------------------------------------------------------------------------------------------------
 
-bool Emitter::is_backward(const ir::Exit& exit) const {
-  // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by
-  // itself.
-  return helper_ran_ || exit.target.addr.value <= block_->key().addr.value;
-}
-
-Emitter::ExitState Emitter::exit_state(std::uint32_t done) {
-  ExitState state;
-  state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
-  cache_.collect_write_backs(out_->write_backs);
-  state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
-  state.pending = pending_list();
-  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
-  return state;
-}
-
-void Emitter::restore_for_exit(const ExitState& state) {
-  for (const PendingNan& p : state.pending) canonicalise(p.reg, p.knowledge);
-  for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
-    const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
-    store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
-  }
-  if (state.fuel_refund != 0) as_.add(frame_mem(offsetof(VcpuHot, fuel)), Imm(state.fuel_refund));
-}
-
-void Emitter::leave_loop() {
-  if (loop_ == nullptr) return;
-  for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
-    store_word(e.inside.word, e.reg);
-    load_word(e.reg, e.usual.word);
-  }
-}
-
-void Emitter::go_round() {
+void Emitter::branch_if_attention(const asmjit::Label& label) {
   as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
-  as_.je(loop_head_);
-  leave_loop();
-  emit_stub(sites_[new_site(ir::Exit{block_->key()}, ExitKind::attention)]);
+  as_.jne(label);
 }
 
-void Emitter::exit_if(const Inst& inst, Condition cond, bool immediate) {
-  const ir::Exit& exit = block_->exits()[inst.exit()];
-  const x86::CondCode cc = compare(inst, cond, immediate);
-  if (plan().join != 0) {
-    const asmjit::Label label = as_.newLabel();
-    as_.j(cc, label);
-    join_edges_.push_back({plan().join, label, cache_.snapshot()});
-    return;
-  }
-  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
-  if (is_back_edge(exit)) {
-    const asmjit::Label label = as_.newLabel();
-    as_.j(cc, label);
-    cold(label, [this, state = std::move(state)] {
-      restore_for_exit(state);
-      go_round();
-    });
-    return;
-  }
-  const std::size_t site = new_site(exit, ExitKind::direct);
-  const bool check = options_.linked && is_backward(exit);
-  if (!state.needed() && !check && loop_ == nullptr) {
-    patchable_branch(site, cc, compare_at_);
-    return;
-  }
-  const asmjit::Label label = as_.newLabel();
-  as_.j(cc, label);
-  cold(label, [this, state = std::move(state), site, check, &exit] {
-    restore_for_exit(state);
-    leave_loop();
-    if (check) attention_check(exit);
-    patchable_jump(site);
-    if (options_.linked) emit_stub(sites_[site]);
-  });
+void Emitter::branch_unless_attention(const asmjit::Label& label) {
+  as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
+  as_.je(label);
+}
+
+void Emitter::branch_if_exit_wanted(const asmjit::Label& label) {
+  as_.test(frame_mem(offsetof(VcpuHot, attention), 4), Imm(kAttendExit));
+  as_.jnz(label);
 }
 
 #define ASHLAR_CONDITION(cond)                                                                   \
@@ -195,24 +134,6 @@ ASHLAR_CONDITION(geu)
 
 // --- terminals
 // --------------------------------------------------------------------------------------------------------------------
-
-void Emitter::leave_inline() {
-  canonicalise_pending();
-  cache_.write_back_all(false);
-}
-
-void Emitter::attention_check(const ir::Exit& exit) {
-  const std::size_t site = new_site(exit, ExitKind::attention);
-  as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
-  as_.jne(sites_[site].stub);
-}
-
-void Emitter::jump_to_exit(const ir::Exit& exit, ExitKind kind) {
-  if (options_.linked && is_backward(exit)) attention_check(exit);
-  const std::size_t site = new_site(exit, kind);
-  patchable_jump(site);
-  if (options_.linked) emit_stub(sites_[site]);
-}
 
 void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& taken = block_->exits()[inst.exit()];
@@ -234,10 +155,9 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   asmjit::Label attention;
   if (check) {
     attention = as_.newLabel();
-    as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
-    as_.jne(attention);
+    branch_if_attention(attention);
   }
-  const std::uint32_t compare_from = static_cast<std::uint32_t>(as_.offset());
+  const std::uint32_t compare_from = here();
   const x86::CondCode cc = compare(inst, cond, immediate);
   if (check) {
     // Decide again out of line, and leave by exits that stay with the dispatcher.
@@ -252,10 +172,8 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   }
   leave_loop();
   const std::size_t taken_site = new_site(taken, ExitKind::direct);
-  patchable_branch(taken_site, cc, loop_ == nullptr ? compare_at_ : static_cast<std::uint32_t>(as_.offset()));
-  const std::size_t other_site = new_site(not_taken, ExitKind::direct);
-  patchable_jump(other_site);
-  if (options_.linked) emit_stub(sites_[other_site]);
+  link_branch(taken_site, cc, loop_ == nullptr ? compare_at_ : here());
+  leave_by(new_site(not_taken, ExitKind::direct));
 }
 
 // The return-address stack is the host's: the call pushes the address of the landing, where the returning
@@ -280,9 +198,7 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
   }
   const asmjit::Label elsewhere = as_.newLabel();
   as_.jne(elsewhere);
-  const std::size_t site = new_site(back, ExitKind::direct);
-  patchable_jump(site);
-  emit_stub(sites_[site]);
+  leave_by(new_site(back, ExitKind::direct));
   cold(elsewhere, [this] { jump_entry(RuntimeEntry::jump_probe); });
   cold(full, [this, go, target_exit] {
     // An indirect call has noticed attention bits by the jump cache.
@@ -305,7 +221,7 @@ void Emitter::emit_jump(const Inst& inst) {
     return;
   }
   const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::call);
-  call_and_return(inst.exit(), static_cast<std::uint16_t>(inst.imm), [this, site] { patchable_call(site); });
+  call_and_return(inst.exit(), static_cast<std::uint16_t>(inst.imm), [this, site] { link_call(site); });
 }
 
 void Emitter::emit_jump_ind(const Inst& inst) { indirect(inst); }
@@ -323,8 +239,7 @@ void Emitter::indirect(const Inst& inst) {
   leave_loop();
   if (!options_.linked) {
     as_.mov(frame_mem(ASHLAR_COLD_OFFSET(pc)), x86::rax);
-    as_.mov(x86::eax, Imm(codegen::kSingleJump));
-    as_.ret();
+    return_single(codegen::kSingleJump);
     return;
   }
   if (static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::ret) {
@@ -354,24 +269,11 @@ void Emitter::emit_jump_mode(const Inst& inst) {
   if (options_.linked) {
     jump_entry(RuntimeEntry::jump_mode);
   } else {
-    as_.mov(x86::eax, Imm(codegen::kSingleJump));
-    as_.ret();
+    return_single(codegen::kSingleJump);
   }
 }
 
-void Emitter::emit_stop(const Inst& inst) {
-  leave_inline();
-  leave_loop();
-  const auto reason = static_cast<ir::StopReason>(inst.aux());
-  // These two stop in front of their guest instruction, which therefore has not been executed.
-  if (options_.count_fuel &&
-      (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
-    as_.add(frame_mem(offsetof(VcpuHot, fuel)), Imm(1));
-  const std::size_t site = new_site(block_->exits()[inst.exit()], ExitKind::stop);
-  sites_[site].site.stop_reason = reason;
-  sites_[site].site.detail = inst.imm;
-  emit_stub(sites_[site]);
-}
+void Emitter::emit_stop(const Inst& inst) { stop(inst); }
 
 // --- helpers, flags, fences
 // -------------------------------------------------------------------------------------------------------
@@ -385,8 +287,7 @@ void Emitter::store_guest_addr(std::int32_t offset, std::uint64_t value) {
   }
 }
 
-void Emitter::emit_call_helper(const Inst& inst) {
-  canonicalise_pending(true);
+void Emitter::store_helper_args(const Inst& inst) {
   const Value args[3] = {inst.a, inst.b, inst.c()};
   const std::uint16_t next[3] = {plan().next_a, plan().next_b, plan().next_c};
   for (int i = 0; i < 3; ++i) {
@@ -398,32 +299,14 @@ void Emitter::emit_call_helper(const Inst& inst) {
       as_.mov(to, gp64(in_register(o)));
     }
   }
-  // The helper sees and may change the whole state, and destroys registers.
-  cache_.write_back_all(true);
-  cache_.end_instruction();
-  cache_.forget_all();
-  const ir::Boundary* boundary = block_->boundary_of(index_);
-  store_guest_addr(ASHLAR_COLD_OFFSET(pc),
-                   boundary != nullptr ? boundary->pc.value : block_->key().addr.value);
-  as_.mov(x86::eax, Imm(inst.imm));
-  call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
-  cache_.forget_knowledge();
-  if (!inst.dst.is_none()) as_.mov(gp64(define_int(inst)), x86::rax);
-  helper_ran_ = true;
 }
 
-void Emitter::helper_exit_check(GuestAddr resume) {
-  helper_ran_ = false;
-  const asmjit::Label label = as_.newLabel();
-  as_.test(frame_mem(offsetof(VcpuHot, attention), 4), Imm(kAttendExit));
-  as_.jnz(label);
-  ExitState state = exit_state(boundary_number_);
-  const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, ExitKind::attention);
-  cold(label, [this, state = std::move(state), site] {
-    restore_for_exit(state);
-    emit_stub(sites_[site]);
-  });
+void Emitter::set_up_helper(GuestAddr pc, std::int32_t helper) {
+  store_guest_addr(ASHLAR_COLD_OFFSET(pc), pc.value);
+  as_.mov(x86::eax, Imm(helper));
 }
+
+void Emitter::emit_call_helper(const Inst& inst) { call_helper(inst); }
 
 void Emitter::emit_get_fflags(const Inst& inst) {
   if (!float_table_used_) {

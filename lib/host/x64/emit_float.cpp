@@ -40,7 +40,7 @@ Reg Emitter::float32_register(Value v, std::uint16_t next, Reg spare) {
   const asmjit::Label unboxed = as_.newLabel();
   as_.cmp(x86::eax, Imm(-1));
   as_.jne(unboxed);
-  checks_.push_back({unboxed, point, static_cast<std::uint32_t>(index_)});
+  check_at(unboxed, point);
   cache_.set_knowledge(r, Knowledge::boxed32);
   return r;
 }

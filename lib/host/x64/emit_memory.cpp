@@ -33,7 +33,7 @@ x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t siz
     const asmjit::Label label = as_.newLabel();
     as_.cmp(base, frame_mem(offsetof(VcpuHot, mem_limit)));
     as_.ja(label);
-    checks_.push_back({label, point, static_cast<std::uint32_t>(index_)});
+    check_at(label, point);
   }
   return x86::Mem(kMemBase, base, 0, disp, size);
 }
@@ -158,7 +158,7 @@ Emitter::Atomic Emitter::atomic_address(const Inst& inst, std::uint32_t size) {
   const asmjit::Label misaligned = as_.newLabel();
   as_.test(inst.a.is_zero() ? x86::Gp(x86::al) : gp8(cache_.where(inst.a)), Imm(size - 1));
   as_.jnz(misaligned);
-  checks_.push_back({misaligned, point, static_cast<std::uint32_t>(index_)});
+  check_at(misaligned, point);
   return {mem, point};
 }
 

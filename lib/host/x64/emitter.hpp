@@ -5,46 +5,33 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
-#include <vector>
 
 #include <ashlar/ir.hpp>
 #include <ashlar/vcpu_frame.hpp>
 
 #include "codegen/backend.hpp"
-#include "codegen/emitted.hpp"
-#include "codegen/plan.hpp"
-#include "codegen/register_cache.hpp"
-#include "codegen/residents.hpp"
+#include "host/common/emitter_base.hpp"
 #include "host/x64/assembler.hpp"
 #include "host/x64/regs.hpp"
 
 namespace ashlar::host_x64 {
 
 using codegen::Knowledge;
+using host::Condition;
 using ir::Inst;
 using ir::Value;
 
-/// A condition on which a compare-and-branch or compare-and-set succeeds.
-enum class Condition : std::uint8_t { eq, ne, lts, ltu, ges, geu };
+class Emitter;
+using EmitterBase = host::EmitterBase<Emitter, Assembler>;
 
-class Emitter {
+class Emitter : public EmitterBase {
  public:
-  Emitter(Assembler& as, const codegen::HostFeatures& features)
-      : as_(as), features_(features), cache_(*this) {}
+  Emitter(Assembler& as, const codegen::HostFeatures& features) : EmitterBase(as, features) {}
 
-  /// Prepares for a block. The record, plan, residents and block must live until `end_block`.
-  /// `loop`: the choice of a block that is a loop, or null.
-  void start(const ir::Block& block, const codegen::Plan& plan, const codegen::CompileOptions& options,
-             std::span<const codegen::Resident> residents, const codegen::LoopResidents* loop,
-             codegen::Emitted& out);
-
-  // For codegen::lower.
-  void begin_block();
-  void begin_guest_instruction(const ir::Boundary& boundary);
-  void begin_instruction(std::size_t index);
-  void end_instruction() { cache_.end_instruction(); }
-  void end_block();
+  static constexpr std::uint64_t kCacheable = all_cacheable();
+  static constexpr bool kEveryBlockGoesRound = false;
+  static constexpr bool kLinksConditionalBranches = true;
+  static constexpr Reg kRuntimeResult = Reg::integer(kRax);
 
 #define ASHLAR_OP(name, form, dst, src, effects) void emit_##name(const Inst& inst);
 #include <ashlar/opcodes.inc>
@@ -89,17 +76,9 @@ class Emitter {
   /// goes through rax.
   asmjit::Operand rm(const Operand& o, unsigned bits);
   void load(const x86::Gp& to, const Operand& o);
-  Reg define_int(const Inst& inst) {
-    return cache_.define(inst.dst, false, plan().next_dst, plan().dead_store);
-  }
-  Reg define_float(const Inst& inst) {
-    return cache_.define(inst.dst, true, plan().next_dst, plan().dead_store);
-  }
-  const codegen::InstPlan& plan() const { return (*plan_)[index_]; }
   static Reg rax() { return Reg::integer(kRax); }
 
   // Integer families (emit_int.cpp).
-  enum class Extend : std::uint8_t { none, zero32, sign32 };
   void alu(const Inst& inst, Alu op, bool commutative, Extend extend);
   void alu_imm(const Inst& inst, Alu op, Extend extend);
   void add(const Inst& inst, Extend extend);
@@ -121,75 +100,42 @@ class Emitter {
   static bool is_bitwise(Alu op);
   void finish32(Reg dst, Extend extend);
 
-  struct PendingNan {
-    Reg reg;
-    Knowledge knowledge;
-  };
-
   // Comparisons and exits (emit_control.cpp).
   /// Emits the comparison alone; `compare_at_` is where it stands.
   x86::CondCode compare(const Inst& inst, Condition cond, bool immediate);
-  /// What an exit out of line has to do first, as things stand now.
-  struct ExitState {
-    std::uint32_t write_back_begin, write_back_count;
-    std::vector<PendingNan> pending;
-    std::uint32_t fuel_refund;
-    bool needed() const { return write_back_count != 0 || !pending.empty() || fuel_refund != 0; }
-  };
-  /// `done`: guest instructions completed when it is taken.
-  ExitState exit_state(std::uint32_t done);
-  void restore_for_exit(const ExitState& state);
-  void helper_exit_check(GuestAddr resume);
-  void exit_if(const Inst& inst, Condition cond, bool immediate);
+  static bool is_never(x86::CondCode) { return false; }
+  void branch_if(x86::CondCode cc, const asmjit::Label& label) { as_.j(cc, label); }
+  void jump(const asmjit::Label& label) { as_.jmp(label); }
+  void branch_if_attention(const asmjit::Label& label);
+  void branch_unless_attention(const asmjit::Label& label);
+  void branch_if_exit_wanted(const asmjit::Label& label);
   void branch(const Inst& inst, Condition cond, bool immediate);
-  void jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind = codegen::ExitKind::direct);
-  void attention_check(const ir::Exit& exit);
   void store_guest_addr(std::int32_t offset, std::uint64_t value);
-  bool is_backward(const ir::Exit& exit) const;
-  /// Brings the side exits that go on at this boundary together with the way along the block.
-  void join(std::uint16_t boundary);
-  void leave_inline();
-  /// Whether the exit is the back edge of a loop that keeps its own registers.
-  bool is_back_edge(const ir::Exit& exit) const { return loop_ != nullptr && exit.target == block_->key(); }
-  /// Out of the loop: what lives where is as everywhere. Moves alone: flags and rax stay.
-  void leave_loop();
-  /// To the loop's head, unless attention bits are set.
-  void go_round();
   void indirect(const Inst& inst);
   /// A guest call with a known return site (linked code): `transfer` emits the host's call instruction.
   void call_and_return(std::uint16_t target_exit, std::uint16_t return_exit,
                        const std::function<void()>& transfer);
 
-  // Exit sites, cold code, faults (emitter.cpp).
-  struct Site {
-    codegen::ExitSite site;
-    asmjit::Label stub;
-  };
-  std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
-  /// A jmp or jcc whose displacement can be patched, going to the site's stub. `again` re-emits what stands
-  /// directly before (a compare, for fusion) after alignment padding.
-  void patchable_jump(std::size_t site);
-  void patchable_call(std::size_t site);
-  void patchable_branch(std::size_t site, x86::CondCode cc, std::uint32_t fused_from);
+  void store_helper_args(const Inst& inst);
+  void set_up_helper(GuestAddr pc, std::int32_t helper);
+  void return_single(std::uint32_t value);
+  void charge_fuel(std::uint32_t count, const asmjit::Label& label);
+  void add_fuel(std::int32_t count);
+  void count_execution(std::uint64_t* counter);
+
+  // Exit sites (emitter.cpp).
+  void start_host() { float_table_used_ = false; }
+  void finish_host();
+  void link_jump(std::size_t site);
+  void link_call(std::size_t site);
+  void link_branch(std::size_t site, x86::CondCode cc) { link_branch(site, cc, compare_at_); }
+  /// A jcc whose displacement can be patched. What stands in front of it, from `fused_from`, is emitted again
+  /// behind the padding that this may need: a compare, for fusion.
+  void link_branch(std::size_t site, x86::CondCode cc, std::uint32_t fused_from);
   void pad_to_patchable(std::uint32_t opcode_bytes);
-  void emit_stub(Site& site);
   void call_entry(codegen::RuntimeEntry entry);
   void jump_entry(codegen::RuntimeEntry entry);
   x86::Mem entry_mem(codegen::RuntimeEntry entry);
-  /// Code out of line: runs after the block's last instruction has been emitted, at `label`.
-  void cold(asmjit::Label label, std::function<void()> code) { cold_.push_back({label, std::move(code)}); }
-
-  struct FaultPoint {
-    std::uint32_t write_back_begin = 0;
-    std::uint16_t write_back_count = 0;
-    std::uint32_t pending64 = 0, pending32 = 0, pending_extend = 0;
-  };
-  FaultPoint fault_point();
-  codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;
-  void access_fault_here(const FaultPoint& point);
-  /// Makes sure that float registers whose NaN can be observed at an exit here hold canonical ones.
-  void canonicalise_pending(bool temporaries = false);
-  std::vector<PendingNan> pending_list(bool temporaries = false) const;
 
   // Memory (emit_memory.cpp).
   x86::Mem address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
@@ -213,7 +159,6 @@ class Emitter {
   void reservation_slot(const x86::Gp& to, Reg base);
 
   // Floats (emit_float.cpp).
-  bool rounds_like_host(const Inst& inst) const { return inst.rounding() == block_->host_rounding(); }
   /// A float operand in a register; zero is materialised in `spare`.
   Reg float_register(Value v, std::uint16_t next, Reg spare);
   /// The same for binary32. A value that is not boxed sends the guest instruction to the interpreter: call
@@ -234,45 +179,15 @@ class Emitter {
   void float_result(Reg dst, bool single);
   void load_bits(const x86::Xmm& to, std::uint64_t bits);
 
-  Assembler& as_;
-  const codegen::HostFeatures& features_;
-  codegen::RegisterCache<Emitter> cache_;
-  const ir::Block* block_ = nullptr;
-  const codegen::Plan* plan_ = nullptr;
-  codegen::CompileOptions options_;
-  codegen::Emitted* out_ = nullptr;
-  const codegen::LoopResidents* loop_ = nullptr;
-  asmjit::Label loop_head_;
-  std::size_t index_ = 0;
-  std::vector<Site> sites_;
-  struct Cold {
-    asmjit::Label label;
-    std::function<void()> code;
-  };
-  std::vector<Cold> cold_;
-  struct CheckStub {
-    asmjit::Label label;
-    FaultPoint point;
-    std::uint32_t inst;
-  };
-  std::vector<CheckStub> checks_;
-  /// A side exit that goes on at a join of the block.
-  struct JoinEdge {
-    std::uint16_t boundary;
-    asmjit::Label label;
-    codegen::RegisterCache<Emitter>::Snapshot state;
-  };
-  std::vector<JoinEdge> join_edges_;
   std::uint32_t compare_at_ = 0;
-  bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
-  bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
-                              ///< next instruction
-  std::uint32_t boundary_number_ = 0;
-  GuestAddr boundary_pc_;
   asmjit::Label float_table_;
   bool float_table_used_ = false;
 
+  friend EmitterBase;
   friend class codegen::RegisterCache<Emitter>;
 };
 
 }  // namespace ashlar::host_x64
+
+// Instantiated in emitter.cpp.
+extern template class ashlar::host::EmitterBase<ashlar::host_x64::Emitter, ashlar::host_x64::Assembler>;

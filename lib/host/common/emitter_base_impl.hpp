@@ -1,0 +1,398 @@
+// The longer members of EmitterBase. Included by each host's emitter.cpp alone, which instantiates them.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "codegen/runtime.hpp"
+#include "host/common/emitter_base.hpp"
+
+namespace ashlar::host {
+
+// --- the block
+// ----------------------------------------------------------------------------------------------------------------
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codegen::Plan& plan,
+                                            const codegen::CompileOptions& options,
+                                            std::span<const codegen::Resident> residents,
+                                            const codegen::LoopResidents* loop, codegen::Emitted& out) {
+  block_ = &block;
+  plan_ = &plan;
+  options_ = options;
+  out_ = &out;
+  loop_ = loop;
+  index_ = 0;
+  sites_.clear();
+  cold_.clear();
+  checks_.clear();
+  join_edges_.clear();
+  helper_ran_ = at_boundary_ = false;
+  self().start_host();
+  std::uint64_t cacheable = Emitter::kCacheable;
+  for (const codegen::Resident& r : residents) cacheable &= ~r.reg.mask();
+  cache_.begin(cacheable, residents);
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::begin_block() {
+  if (loop_ != nullptr) {
+    for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
+      self().store_word(e.usual.word, e.reg);
+      self().load_word(e.reg, e.inside.word);
+    }
+    out_->residents.assign(loop_->residents().begin(), loop_->residents().end());
+  }
+  if (goes_round()) {
+    out_->goes_round = true;
+    head_ = as_.newLabel();
+    bind(head_);
+  }
+  if (options_.profile_counter != nullptr) self().count_execution(options_.profile_counter);
+  if (options_.count_fuel) {
+    const std::uint32_t count = block_->guest_inst_count();
+    const asmjit::Label label = as_.newLabel();
+    self().charge_fuel(count, label);
+    const std::size_t site = new_site(ir::Exit{block_->key()}, codegen::ExitKind::fuel);
+    cold(label, [this, site, count] {
+      self().add_fuel(static_cast<std::int32_t>(count));
+      leave_loop();
+      emit_stub(sites_[site]);
+    });
+  }
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::begin_guest_instruction(const ir::Boundary& boundary) {
+  const auto number = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
+  if (boundary.join) join(static_cast<std::uint16_t>(number));
+  // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it
+  // and the next.
+  if (!at_boundary_) {
+    boundary_pc_ = boundary.pc;
+    boundary_number_ = number;
+  }
+  at_boundary_ = true;
+  if (options_.map_code) out_->code_map.push_back({here(), boundary.pc});
+  if (as_.logger() != nullptr)
+    as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::end_block() {
+  using codegen::RuntimeEntry;
+  as_.comment("; out of line");
+  // Cold pieces may add stubs and more cold pieces.
+  for (std::size_t i = 0; i < cold_.size(); ++i) {
+    const asmjit::Label label = cold_[i].label;
+    const std::function<void()> code = std::move(cold_[i].code);
+    bind(label);
+    code();
+  }
+  for (const CheckStub& check : checks_) {
+    bind(check.label);
+    self().call_entry(options_.linked ? RuntimeEntry::check_fault : RuntimeEntry::check_fault_single);
+    index_ = check.inst;
+    out_->check_faults.push_back(fault_site(check.point, here()));
+  }
+  for (Site& site : sites_)
+    if (site.site.return_offset == 0) emit_stub(site);
+  self().finish_host();
+  out_->exits.resize(sites_.size());
+  for (std::size_t i = 0; i < sites_.size(); ++i) out_->exits[i] = sites_[i].site;
+  if (options_.linked)
+    std::sort(out_->exits.begin(), out_->exits.end(),
+              [](const codegen::ExitSite& x, const codegen::ExitSite& y) {
+                return x.return_offset < y.return_offset;
+              });
+}
+
+// --- exit sites
+// ---------------------------------------------------------------------------------------------------------------
+
+template <typename Emitter, typename Assembler>
+std::size_t EmitterBase<Emitter, Assembler>::new_site(const ir::Exit& exit, codegen::ExitKind kind) {
+  Site site;
+  site.site.target = exit.target;
+  site.site.kind = kind;
+  site.stub = as_.newLabel();
+  sites_.push_back(site);
+  return sites_.size() - 1;
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::emit_stub(Site& site) {
+  bind(site.stub);
+  site.site.stub_offset = here();
+  if (options_.linked) {
+    self().call_entry(codegen::RuntimeEntry::exit);
+  } else {
+    // Single-block code returns the index of its exit site.
+    self().return_single(static_cast<std::uint32_t>(&site - sites_.data()));
+  }
+  site.site.return_offset = here();
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::patchable_jump(std::size_t site) {
+  if (options_.linked) {
+    self().link_jump(site);
+  } else {
+    emit_stub(sites_[site]);
+  }
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::leave_by(std::size_t site) {
+  patchable_jump(site);
+  if (options_.linked) emit_stub(sites_[site]);
+}
+
+// --- faults
+// -------------------------------------------------------------------------------------------------------------------
+
+template <typename Emitter, typename Assembler>
+auto EmitterBase<Emitter, Assembler>::fault_point() -> FaultPoint {
+  FaultPoint point;
+  point.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
+  cache_.collect_write_backs(out_->write_backs, true);
+  point.write_back_count = static_cast<std::uint16_t>(out_->write_backs.size() - point.write_back_begin);
+  for_each_unsettled([&](Reg r) {
+    const std::uint32_t bit = 1u << r.number();
+    switch (cache_.knowledge(r)) {
+      case Knowledge::result64:
+        point.nan64 |= bit;
+        break;
+      case Knowledge::result32:
+        point.nan32 |= bit;
+        break;
+      case Knowledge::low32:
+        point.box32 |= bit;
+        break;
+      case Knowledge::extend_32:
+        point.extend |= bit;
+        break;
+      case Knowledge::raw:
+      case Knowledge::boxed32:
+      case Knowledge::extended:
+        break;
+    }
+  });
+  return point;
+}
+
+template <typename Emitter, typename Assembler>
+codegen::FaultSite EmitterBase<Emitter, Assembler>::fault_site(const FaultPoint& point,
+                                                               std::uint32_t offset) const {
+  codegen::FaultSite site;
+  site.offset = offset;
+  site.guest_inst = plan_->guest_inst_of(index_);
+  site.inst = static_cast<std::uint32_t>(index_);
+  site.write_back_begin = point.write_back_begin;
+  site.write_back_count = point.write_back_count;
+  site.pending_nan64 = point.nan64;
+  site.pending_nan32 = point.nan32;
+  site.pending_box32 = point.box32;
+  site.pending_extend = point.extend;
+  // Who goes on at the first instruction enters the block anew.
+  const std::uint32_t done = index_ == 0 ? 0 : plan_->guest_inst_of(index_);
+  site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
+  return site;
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::access_fault_here(const FaultPoint& point) {
+  self().forget_last();
+  out_->access_faults.push_back(fault_site(point, here()));
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::settle_all(bool temporaries) {
+  for_each_unsettled([&](Reg r) {
+    if (temporaries || cache_.is_slot_register(r)) cache_.settle(r);
+  });
+}
+
+// --- side exits and joins
+// -----------------------------------------------------------------------------------------------------
+
+template <typename Emitter, typename Assembler>
+auto EmitterBase<Emitter, Assembler>::exit_state(std::uint32_t done) -> ExitState {
+  ExitState state;
+  state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
+  cache_.collect_write_backs(out_->write_backs);
+  state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
+  for_each_unsettled([&](Reg r) {
+    if (cache_.is_slot_register(r)) state.unsettled.push_back({r, cache_.knowledge(r)});
+  });
+  state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
+  return state;
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::restore_for_exit(const ExitState& state) {
+  for (const Unsettled& u : state.unsettled) self().canonicalise(u.reg, u.knowledge);
+  for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
+    const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
+    self().store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
+  }
+  if (state.fuel_refund != 0) self().add_fuel(static_cast<std::int32_t>(state.fuel_refund));
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::exit_if(const Inst& inst, Condition cond, bool immediate) {
+  const ir::Exit& exit = block_->exits()[inst.exit()];
+  const auto test = self().compare(inst, cond, immediate);
+  if (self().is_never(test)) return;
+  if (plan().join != 0) {
+    const asmjit::Label label = as_.newLabel();
+    self().branch_if(test, label);
+    join_edges_.push_back({plan().join, label, cache_.snapshot()});
+    return;
+  }
+  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
+  if (is_back_edge(exit)) {
+    const asmjit::Label label = as_.newLabel();
+    self().branch_if(test, label);
+    cold(label, [this, state = std::move(state)] {
+      restore_for_exit(state);
+      go_round();
+    });
+    return;
+  }
+  const std::size_t site = new_site(exit, codegen::ExitKind::direct);
+  const bool check = options_.linked && is_backward(exit);
+  if constexpr (Emitter::kLinksConditionalBranches) {
+    if (!state.needed() && !check && loop_ == nullptr) {
+      self().link_branch(site, test);
+      return;
+    }
+  }
+  const asmjit::Label label = as_.newLabel();
+  self().branch_if(test, label);
+  cold(label, [this, state = std::move(state), site, check, &exit] {
+    restore_for_exit(state);
+    leave_loop();
+    if (check) attention_check(exit);
+    leave_by(site);
+  });
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::helper_exit_check(GuestAddr resume) {
+  helper_ran_ = false;
+  const asmjit::Label label = as_.newLabel();
+  self().branch_if_exit_wanted(label);
+  ExitState state = exit_state(boundary_number_);
+  const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, codegen::ExitKind::attention);
+  cold(label, [this, state = std::move(state), site] {
+    restore_for_exit(state);
+    emit_stub(sites_[site]);
+  });
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::join(std::uint16_t boundary) {
+  using Mend = typename Cache::Mend;
+  std::vector<const typename Cache::Snapshot*> states;
+  std::vector<asmjit::Label> labels;
+  for (const JoinEdge& edge : join_edges_) {
+    if (edge.boundary != boundary) continue;
+    states.push_back(&edge.state);
+    labels.push_back(edge.label);
+  }
+  if (states.empty()) return;
+  std::vector<std::vector<Mend>> mends(states.size());
+  cache_.join(states, mends);
+  // No address holds on every way.
+  self().forget_addresses();
+  asmjit::Label meeting;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (mends[i].empty()) {
+      bind(labels[i]);
+      continue;
+    }
+    if (!meeting.isValid()) {
+      meeting = as_.newLabel();
+      bind(meeting);
+    }
+    cold(labels[i], [this, meeting, list = std::move(mends[i])] {
+      for (const Mend& mend : list) {
+        if (mend.knowledge != Knowledge::raw) self().canonicalise(mend.reg, mend.knowledge);
+        if (mend.word != Mend::kNowhere) self().store_word(mend.word, mend.reg);
+      }
+      self().jump(meeting);
+    });
+  }
+}
+
+// --- terminals
+// ----------------------------------------------------------------------------------------------------------------
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::attention_check(const ir::Exit& exit) {
+  const std::size_t site = new_site(exit, codegen::ExitKind::attention);
+  self().branch_if_attention(sites_[site].stub);
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::jump_to_exit(const ir::Exit& exit, codegen::ExitKind kind) {
+  if (options_.linked && is_backward(exit)) attention_check(exit);
+  leave_by(new_site(exit, kind));
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::leave_by_attention(const ir::Exit& exit) {
+  leave_loop();
+  emit_stub(sites_[new_site(exit, codegen::ExitKind::attention)]);
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::leave_loop() {
+  if (loop_ == nullptr) return;
+  for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
+    self().store_word(e.inside.word, e.reg);
+    self().load_word(e.reg, e.usual.word);
+  }
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::go_round() {
+  self().branch_unless_attention(head_);
+  leave_by_attention(ir::Exit{block_->key()});
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::stop(const Inst& inst) {
+  leave_inline();
+  leave_loop();
+  const auto reason = static_cast<ir::StopReason>(inst.aux());
+  // These two stop in front of their guest instruction, which therefore has not been executed.
+  if (options_.count_fuel &&
+      (reason == ir::StopReason::breakpoint || reason == ir::StopReason::illegal_instruction))
+    self().add_fuel(1);
+  const std::size_t site = new_site(block_->exits()[inst.exit()], codegen::ExitKind::stop);
+  sites_[site].site.stop_reason = reason;
+  sites_[site].site.detail = inst.imm;
+  emit_stub(sites_[site]);
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::call_helper(const Inst& inst) {
+  using codegen::RuntimeEntry;
+  settle_all(true);
+  self().store_helper_args(inst);
+  // The helper sees and may change the whole state, and destroys registers.
+  cache_.write_back_all(true);
+  cache_.end_instruction();
+  cache_.forget_all();
+  self().forget_addresses();
+  const ir::Boundary* boundary = block_->boundary_of(index_);
+  self().set_up_helper(boundary != nullptr ? boundary->pc : block_->key().addr, inst.imm);
+  self().call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
+  cache_.forget_knowledge();
+  if (!inst.dst.is_none()) self().move(self().define_int(inst), Emitter::kRuntimeResult);
+  helper_ran_ = true;
+}
+
+}  // namespace ashlar::host
