@@ -34,7 +34,7 @@ class Assembler final : public asmjit::x86::Assembler {
   void restart();
 
   // --- labels. A label is one of asmjit's while somebody logs, else a number in `labels_`.
-  Label newLabel();
+  Label newLabel() override;
   asmjit::Error bind(const Label& label) override;
   void jmp(const Label& to);
   void call(const Label& to);
