@@ -3,9 +3,10 @@
 
 Usage: run_guests.py BUILD [--ashlar PATH] [--engines interp,jit,hybrid] [--runs N] [--interp-runs N] [--scale F]
                      [--class int,fp] [--only NAME...] [--json FILE] [--no-qemu] [--ashlar-options "..."]
-BUILD is what guests/build.py wrote. Runs are interleaved (every configuration once, then again), the time is user plus
-system CPU time from wait4, and the median counts; ratios are of runs of the same round. Each output is compared with the
-native one; a difference, a bad exit or a time-out is reported as such and the command then exits with 1.
+BUILD is what guests/build.py wrote. In each round every program runs once in every configuration, one configuration after the
+other; the time is user plus system CPU time from wait4, and the median counts; ratios are of runs of the same round. Each
+output is compared with the native one; a difference, a bad exit or a time-out is reported as such and the command then
+exits with 1.
 """
 import argparse
 import json
@@ -62,29 +63,38 @@ def arguments(program, scale):
     return [str(max(1, round(int(a) * scale))) for a in program['args']]
 
 
-def run_program(program, configurations, args):
-    """All rounds of one program; returns what goes into the JSON, and what failed. A configuration that failed has None
-    for its times and is not tried again."""
-    name = program['name']
-    runs, wall = {c: [] for c in configurations}, {c: [] for c in configurations}
-    expected, failures = None, []
-    for number in range(args.runs * (STARTUP_RUNS if program['class'] == 'startup' else 1)):
-        for configuration, command in configurations.items():
-            most = args.interp_runs if configuration == 'interp' and program['class'] != 'startup' else None
-            if runs[configuration] is None or (most is not None and number >= most):
-                continue
-            cpu, elapsed, expired, status, output = measure(command(name) + arguments(program, args.scale), args.timeout)
-            if configuration == 'native':
-                expected = output
-            if expired or status != 0 or output != expected:
-                why = 'time-out' if expired else f'exit {status}' if status else 'different output'
-                failures.append(f'{name} {configuration}: {why}')
-                runs[configuration] = wall[configuration] = None
-            else:
-                runs[configuration].append(cpu)
-                wall[configuration].append(elapsed)
-    print(f'  {name} done', file=sys.stderr)
-    return {'name': name, 'class': program['class'], 'runs': runs, 'wall': wall}, failures
+class Program:
+    """One program's runs. A configuration that failed has None for its times and is not tried again."""
+
+    def __init__(self, program, configurations):
+        self.program = program
+        self.runs, self.wall = ({c: [] for c in configurations} for _ in range(2))
+        self.expected = None
+        self.failures = []
+
+    def run_once(self, configuration, command, args):
+        cpu, elapsed, expired, status, output = measure(command + arguments(self.program, args.scale), args.timeout)
+        if configuration == 'native':
+            self.expected = output
+        if expired or status != 0 or output != self.expected:
+            why = 'time-out' if expired else f'exit {status}' if status else 'different output'
+            self.failures.append(f'{self.program["name"]} {configuration}: {why}')
+            self.runs[configuration] = self.wall[configuration] = None
+        else:
+            self.runs[configuration].append(cpu)
+            self.wall[configuration].append(elapsed)
+
+    def run_round(self, number, configurations, args):
+        startup = self.program['class'] == 'startup'
+        for _ in range(STARTUP_RUNS if startup else 1):
+            for configuration, command in configurations.items():
+                left_out = (configuration == 'interp' and not startup and args.interp_runs is not None
+                            and number >= args.interp_runs)
+                if self.runs[configuration] is not None and not left_out:
+                    self.run_once(configuration, command(self.program['name']), args)
+
+    def result(self):
+        return {'name': self.program['name'], 'class': self.program['class'], 'runs': self.runs, 'wall': self.wall}
 
 
 def show(programs, configurations, means):
@@ -121,7 +131,7 @@ def main():
     parser.add_argument('--only', nargs='*')
     parser.add_argument('--json')
     parser.add_argument('--no-qemu', action='store_true')
-    parser.add_argument('--timeout', type=float, default=120)
+    parser.add_argument('--timeout', type=float, default=600, help='seconds for one run')
     args = parser.parse_args()
 
     programs = read_programs(os.path.join(args.build, 'programs.txt'))
@@ -141,11 +151,13 @@ def main():
             configurations[engine] = lambda name, engine=engine: [
                 args.ashlar, 'run', '--engine', engine, *shlex.split(args.ashlar_options), guest(name)]
 
-    measured, failures = [], []
-    for program in programs:
-        result, failed = run_program(program, configurations, args)
-        measured.append(result)
-        failures += failed
+    all_runs = [Program(program, configurations) for program in programs]
+    for number in range(args.runs):
+        for program in all_runs:
+            program.run_round(number, configurations, args)
+        print(f'  round {number + 1} of {args.runs} done', file=sys.stderr)
+    measured = [program.result() for program in all_runs]
+    failures = [failure for program in all_runs for failure in program.failures]
     show(measured, list(configurations), results.means(measured))
     for failure in failures:
         print('FAILED', failure)

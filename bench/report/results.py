@@ -5,7 +5,7 @@ import re
 import statistics
 
 SCHEMA = 2
-# A change counts when the medians differ by more than this and by more than the two spreads together.
+# A change counts when the medians differ by more than this and by more than the noise of both together.
 LEAST_CHANGE = 0.03
 
 
@@ -20,8 +20,14 @@ def summary(values):
             'runs': list(values)}
 
 
-def spread(figure):
-    return figure['quartiles'][1] - figure['quartiles'][0]
+def noise(figure):
+    """How far the median may lie from another run's without anything having changed: the width of the middle half of the
+    runs; of few runs, twice their range; None of a single one, which says nothing about noise."""
+    runs = len(figure['runs'])
+    if runs < 2:
+        return None
+    width = figure['quartiles'][1] - figure['quartiles'][0]
+    return width if runs >= 5 else 2 * width
 
 
 def latency_figures(google):
@@ -128,16 +134,16 @@ def more_is_better(unit):
 
 
 def changes(old, new):
-    """(name, old figure, new figure, factor, beyond noise) of what both have measured, largest change first. A factor above
-    1 is a change for the worse."""
+    """(name, old figure, new figure, factor, beyond noise) of what both have measured more than once, largest change first. A
+    factor above 1 is a change for the worse."""
     before, after = figures_of(old), figures_of(new)
     found = []
     for name in sorted(before.keys() & after.keys()):
         a, b = before[name], after[name]
-        if a['median'] <= 0 or b['median'] <= 0 or a['unit'] != b['unit']:
+        if min(a['median'], b['median']) <= 0 or a['unit'] != b['unit'] or None in (noise(a), noise(b)):
             continue
         difference = abs(b['median'] - a['median'])
-        beyond = difference > spread(a) + spread(b) and difference > LEAST_CHANGE * a['median']
+        beyond = difference > noise(a) + noise(b) and difference > LEAST_CHANGE * a['median']
         factor = b['median'] / a['median']
         found.append((name, a, b, 1 / factor if more_is_better(a['unit']) else factor, beyond))
     return sorted(found, key=lambda c: -abs(math.log(c[3])))
