@@ -37,6 +37,10 @@ struct ContextConfig {
   /// Where guest code is fetched from; may be null for a BlockStore. Must outlive the context.
   GuestMemory* memory = nullptr;
   TranslateLimits translate{};
+  /// Blocks that `run` interprets are kept from the first time on. If not, a block that has not been asked
+  /// for before is translated for this one time, and again when it is to be kept: most blocks of a program
+  /// run once. True is for front ends that take long to translate.
+  bool keep_blocks_run_once = false;
   /// Upper limit of host code, in bytes, at least 64 KiB.
   std::uint64_t code_limit = std::uint64_t{64} << 20;
   CodeMemoryMode code_memory = CodeMemoryMode::automatic;

@@ -33,6 +33,10 @@ struct HybridConfig {
   std::uint32_t warm_executions = 40;
   /// The same for TierPreference::interpreter; at least warm_executions.
   std::uint32_t hot_executions = 20'000;
+  /// So many times must blocks have become due before executable memory and a compiler are set up
+  /// (CompileMode::caller; the other modes do it at once). That costs as much as compiling some dozens of
+  /// blocks, which short programs need not pay; a block that is put off must become due anew.
+  std::uint32_t setup_after = 1;
   CompileMode mode = CompileMode::caller;
   /// Threads of CompileMode::workers, at least 1.
   unsigned compile_threads = 1;

@@ -232,6 +232,9 @@ class ASHLAR_API Block {
   /// Copies the parts into one allocation. Does not verify; `parts.insts` must not be empty and at most
   /// kMaxRanges ranges are kept.
   static Ptr make(const Parts& parts);
+  /// A block that copies nothing: the parts, of which not more than kMaxRanges ranges, must outlive it. For
+  /// one that is used once. `memory_bytes` is 0.
+  static Block over(const Parts& parts) noexcept;
 
  private:
   Block() = default;

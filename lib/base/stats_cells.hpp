@@ -12,14 +12,25 @@
 
 namespace ashlar {
 
+#ifdef ASHLAR_NO_STATS
+inline constexpr bool kCounting = false;  ///< Meson's option `stats`
+#else
+inline constexpr bool kCounting = true;
+#endif
+
 /// Counters of one owner (a vCPU, a compiling thread), which is in one thread at a time: a bump is a plain
 /// load and store, without a lock prefix. On its own cache lines, so that neighbours cost nothing.
 class alignas(64) StatsCell {
  public:
   /// By the owner only.
   void add(Stat stat, std::uint64_t n = 1) noexcept {
+    if constexpr (!kCounting) return;
     std::atomic<std::uint64_t>& value = values_[static_cast<std::size_t>(stat)];
     value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  /// What this cell has counted, for the owner's own decisions.
+  std::uint64_t value(Stat stat) const noexcept {
+    return values_[static_cast<std::size_t>(stat)].load(std::memory_order_relaxed);
   }
 
  private:
@@ -33,6 +44,7 @@ class LiveStats {
   /// Counts for events that are rare or belong to no owner, and gauges (which go down by adding a negative
   /// number).
   void add(Stat stat, std::uint64_t n = 1) noexcept {
+    if constexpr (!kCounting) return;
     shared_[static_cast<std::size_t>(stat)].fetch_add(n, std::memory_order_relaxed);
   }
   void subtract(Stat stat, std::uint64_t n = 1) noexcept { add(stat, std::uint64_t{0} - n); }

@@ -9,9 +9,7 @@ namespace ashlar::cache {
 
 CodeCache::CodeCache(CodeMemory& memory, const codegen::Patcher& patcher, std::size_t alignment,
                      EpochDomain& domain, LiveStats& stats)
-    : memory_(memory), domain_(domain), stats_(stats), space_(memory, alignment), linker_(memory, patcher) {
-  for (auto& table : tables_) table = std::make_unique<BlockTable<Translation>>(domain);
-}
+    : memory_(memory), domain_(domain), stats_(stats), space_(memory, alignment), linker_(memory, patcher) {}
 
 CodeCache::~CodeCache() {
   Removed left;
@@ -19,6 +17,15 @@ CodeCache::~CodeCache() {
   for (const auto& garbage : left) garbage.destroy(garbage.object);
   // What was retired before refers to this cache. Nobody is inside: it can go now.
   domain_.reclaim();
+  for (const auto& table : tables_) delete table.load(std::memory_order_relaxed);
+}
+
+BlockTable<Translation>& CodeCache::make_table(Flavour flavour) {
+  std::lock_guard lock(making_table_);
+  auto& place = tables_[flavour.index()];
+  if (place.load(std::memory_order_relaxed) == nullptr)
+    place.store(std::make_unique<BlockTable<Translation>>(domain_).release(), std::memory_order_release);
+  return *place.load(std::memory_order_relaxed);
 }
 
 Translation* CodeCache::find_by_pc(const void* pc) const noexcept {
@@ -97,7 +104,7 @@ void CodeCache::publish(const CacheLock& lock, std::span<Translation* const> mad
     space_.add_live(translation->chunk_);
     pages_.add(*translation);
     stats_.add(Stat::code_bytes_live, translation->code_size_);
-    tables_[translation->flavour_.index()]->publish(translation->key_, translation);
+    table(translation->flavour_).publish(translation->key_, translation);
   }
 }
 
@@ -121,7 +128,7 @@ void CodeCache::remove(const CacheLock& lock, std::span<Translation* const> foun
   const std::size_t first = removed.size();
   for (Translation* translation : found) {
     if (translation->state_ != Translation::State::live) continue;
-    tables_[translation->flavour_.index()]->remove(translation->key_, translation);
+    table(translation->flavour_).remove(translation->key_, translation);
     pages_.remove(*translation);
     space_.remove_live(translation->chunk_);
     stats_.subtract(Stat::code_bytes_live, translation->code_size_);

@@ -48,7 +48,8 @@ class CodeCache {
   // --- look-ups, all without locks ---
 
   Translation* find(const BlockKey& key, Flavour flavour) const noexcept {
-    return tables_[flavour.index()]->find(key);
+    const BlockTable<Translation>* const table = tables_[flavour.index()].load(std::memory_order_acquire);
+    return table != nullptr ? table->find(key) : nullptr;
   }
   /// The translation whose code the host address is in, or null; any address will do. Async-signal-safe. For
   /// a return address that may lie just behind a translation's last instruction, pass the address before it.
@@ -77,9 +78,9 @@ class CodeCache {
   using Claim = BlockTable<Translation>::Claim;
   /// One thread at a time compiles a key: see BlockTable::claim. Who has claimed must publish or abandon.
   Claim claim(const BlockKey& key, Flavour flavour, OnBusy on_busy) {
-    return tables_[flavour.index()]->claim(key, on_busy);
+    return table(flavour).claim(key, on_busy);
   }
-  void abandon(const BlockKey& key, Flavour flavour) { tables_[flavour.index()]->abandon(key); }
+  void abandon(const BlockKey& key, Flavour flavour) { table(flavour).abandon(key); }
 
   struct Making {
     const codegen::Emitted* emitted;
@@ -143,13 +144,21 @@ class CodeCache {
   /// Calls function(Translation&) for every live one; it must not use the cache.
   template <typename Function>
   void for_each(const CacheLock&, Function&& function) const {
-    for (const auto& table : tables_) table->for_each(function);
+    for (const auto& each : tables_) {
+      if (const auto* const table = each.load(std::memory_order_acquire)) table->for_each(function);
+    }
   }
 
  private:
   void remove(const CacheLock& lock, std::span<Translation* const> found, Removed& removed);
   void retire(Translation& translation, Removed& removed);
   static void destroy(void* translation) noexcept;
+  /// The table of a flavour; made when it is first asked for.
+  BlockTable<Translation>& table(Flavour flavour) {
+    BlockTable<Translation>* const made = tables_[flavour.index()].load(std::memory_order_acquire);
+    return made != nullptr ? *made : make_table(flavour);
+  }
+  BlockTable<Translation>& make_table(Flavour flavour);
 
   CodeMemory& memory_;
   EpochDomain& domain_;
@@ -158,7 +167,8 @@ class CodeCache {
   CodeSpace space_;
   Linker linker_;
   PageTracker<Translation> pages_;
-  std::array<std::unique_ptr<BlockTable<Translation>>, kFlavours> tables_;
+  std::mutex making_table_;
+  std::array<std::atomic<BlockTable<Translation>*>, kFlavours> tables_{};
 };
 
 }  // namespace ashlar::cache

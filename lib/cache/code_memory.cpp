@@ -188,14 +188,17 @@ bool CodeMemory::commit_chunk(std::size_t chunk) noexcept {
     if (!done) return false;
     committed_[chunk].store(true, std::memory_order_release);
   }
-  if (kind_ == CodeMemoryKind::dual_mapped) {
-    // Linux 5.14; without it each page costs a fault or two, which for short translations is most of
-    // publishing them.
-    constexpr int kPopulateRead = 22, kPopulateWrite = 23;
-    madvise(writable_ + offset, chunk_size_, kPopulateWrite);
-    madvise(const_cast<std::byte*>(base_) + offset, chunk_size_, kPopulateRead);
-  }
   return true;
+}
+
+void CodeMemory::populate(std::size_t chunk, std::size_t begin, std::size_t size) noexcept {
+  if (kind_ != CodeMemoryKind::dual_mapped) return;
+  // Linux 5.14; without it each page costs a fault or two, which for short translations is most of
+  // publishing them.
+  constexpr int kPopulateRead = 22, kPopulateWrite = 23;
+  const std::size_t offset = head_size_ + chunk * chunk_size_ + begin;
+  madvise(writable_ + offset, size, kPopulateWrite);
+  madvise(const_cast<std::byte*>(base_) + offset, size, kPopulateRead);
 }
 
 bool CodeMemory::discard_chunk(std::size_t chunk) noexcept {

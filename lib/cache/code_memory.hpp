@@ -69,9 +69,12 @@ class CodeMemory {
     return reinterpret_cast<std::uintptr_t>(at) - reinterpret_cast<std::uintptr_t>(base_) < region_size();
   }
 
-  /// Makes a chunk usable: executable, zero or with what it had, its pages present where the host can do that
-  /// in one go. Also after discard_chunk. Not thread-safe for the same chunk. False when the host refuses.
+  /// Makes a chunk usable: executable, zero or with what it had. Also after discard_chunk. Not thread-safe
+  /// for the same chunk. False when the host refuses.
   bool commit_chunk(std::size_t chunk) noexcept;
+  /// Has the pages of `size` bytes from `begin` of a committed chunk present, where the host can do that in
+  /// one go. Both multiples of the page size.
+  void populate(std::size_t chunk, std::size_t begin, std::size_t size) noexcept;
   /// Gives the pages of a chunk that nobody executes back to the host; it stays executable, and reads as
   /// zero. False when the host can't: nothing has changed.
   bool discard_chunk(std::size_t chunk) noexcept;

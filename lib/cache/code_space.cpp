@@ -11,6 +11,8 @@ namespace ashlar::cache {
 namespace {
 
 constexpr std::uint32_t kFirstEntries = 64;
+/// Memory is asked for in steps of this, of which the first suffice for programs that compile little.
+constexpr std::uint32_t kFirstStep = 16 * 1024, kStep = 64 * 1024;
 
 /// So many chunks are cleared ahead of need: by the time the open one is full, vCPUs have long left the
 /// evicted ones.
@@ -76,6 +78,7 @@ CodeSpace::Reservation CodeSpace::reserve(std::span<Piece> pieces) {
     ++reservation.count_;
     reservation.size_ += size;
   }
+  if (chunk.used > chunk.populated) populate(open_);
   reservation.space_ = this;
   reservation.status_ = Status::reserved;
   reservation.chunk_ = open_;
@@ -93,6 +96,15 @@ bool CodeSpace::open_chunk() {
   }
   update_due();
   return opened;
+}
+
+void CodeSpace::populate(std::uint32_t index) noexcept {
+  Chunk& chunk = chunks_[index];
+  const std::uint32_t step = index == 0 && chunk.used <= kStep ? kFirstStep : kStep;
+  const auto end = static_cast<std::uint32_t>(
+      std::min<std::size_t>((chunk.used + step - 1) / step * step, memory_.chunk_size()));
+  memory_.populate(index, chunk.populated, end - chunk.populated);
+  chunk.populated = end;
 }
 
 void CodeSpace::close_chunk() noexcept {
@@ -180,6 +192,7 @@ void CodeSpace::make_free(std::uint32_t index) noexcept {
   // The memory goes back to the host, and no core keeps instructions from it: the chunk is as good as new.
   // That is cheaper than to synchronise at each translation that is put there later.
   chunk.recycled = !memory_.discard_chunk(index);
+  if (!chunk.recycled) chunk.populated = 0;
   if (!chunk.recycled) memory_.synchronise_cores();
   free_.push_back(index);
   update_due();

@@ -146,13 +146,16 @@ class CodeSpace {
     // Under the lock:
     State state = State::free;
     bool recycled = false;
-    std::uint32_t used = 0;     ///< bytes
-    std::uint32_t holders = 0;  ///< entries that have not been released or given back
+    std::uint32_t used = 0;       ///< bytes
+    std::uint32_t populated = 0;  ///< bytes that have memory
+    std::uint32_t holders = 0;    ///< entries that have not been released or given back
     std::vector<std::unique_ptr<Directory>> directories;
   };
 
   bool open_chunk();
   void close_chunk() noexcept;
+  /// Has the host provide memory for what is used of the chunk, and some more.
+  void populate(std::uint32_t chunk) noexcept;
   void append(Chunk& chunk, std::uint32_t begin);
   void drop_holder(std::uint32_t chunk) noexcept;
   void make_free(std::uint32_t chunk) noexcept;

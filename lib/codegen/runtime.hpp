@@ -61,8 +61,8 @@ std::uint64_t float_slow(VcpuFrame* frame, std::uint32_t desc) noexcept;
 std::uint64_t call_helper(VcpuFrame* frame, std::uint32_t id) noexcept;
 
 /// An entry of the jump cache that emitted code probes: a direct-mapped table indexed by (addr >> 1) &
-/// (kEntries - 1). Empty entries hold any address and the jump_miss entry as code, so that a false match is
-/// harmless.
+/// (kEntries - 1). Empty entries are zero, but for the one of address 0, which holds another address: no
+/// look-up matches them.
 struct JumpCacheEntry {
   std::uint64_t addr;
   const void* code;
@@ -71,6 +71,8 @@ struct JumpCache {
   static constexpr std::size_t kEntries = 4096;
   JumpCacheEntry entries[kEntries];
   static std::size_t index(std::uint64_t addr) noexcept { return (addr >> 1) & (kEntries - 1); }
+  /// To be called on one that is all zero.
+  void begin() noexcept { entries[index(0)].addr = ~std::uint64_t{0}; }
 };
 
 }  // namespace ashlar::codegen

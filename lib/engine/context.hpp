@@ -57,6 +57,8 @@ class ExecutionContext::Impl final : public CodeObserver {
     engine::Jit* const made = jit_made_.load(std::memory_order_acquire);
     return made != nullptr ? *made : make_jit();
   }
+  /// Null if nobody has asked for it yet.
+  engine::Jit* jit_if_made() noexcept { return jit_made_.load(std::memory_order_acquire); }
   /// Sees off what has been removed from the code cache: tells the vCPUs, then retires it.
   void see_off(cache::CodeCache::Removed& removed);
 

@@ -71,8 +71,8 @@ class Pause {
 
 }  // namespace
 
-Dispatcher::Choice Dispatcher::choose(const BlockKey& key) {
-  if (selector_ != nullptr) return choose_by_policy(key);
+Dispatcher::Choice Dispatcher::choose(const BlockKey& key, bool next) {
+  if (selector_ != nullptr) return choose_by_policy(key, next);
   Choice choice;
   choice.alone = true;
   if (mine_ == nullptr) return choice;
@@ -83,22 +83,22 @@ Dispatcher::Choice Dispatcher::choose(const BlockKey& key) {
   return choice;
 }
 
-Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key) {
+Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, bool next) {
   const TierRules rules = selector_->rules();
   Choice choice;
   TierCounters counters;
-  Translation* const found = mine_ != nullptr ? jit_.code().find(key, flavour_) : nullptr;
+  Translation* const found = mine_ != nullptr ? jit_->code().find(key, flavour_) : nullptr;
   counters.compiled = found != nullptr;
   const auto run_found = [&] {
     session_.stats().add(Stat::lookup_hits);
-    jit_.code().touch(*found);
+    jit_->code().touch(*found);
     choice.translation = found;
     choice.hit = true;
     return choice;
   };
   // What the counters can't change needs none.
   if (choose_tier(counters, rules) == TierChoice::run_compiled) return run_found();
-  if (mine_ != nullptr && rules.threshold() == 0 && selector_->queue() == nullptr) {
+  if (rules.threshold() == 0 && selector_->queue() == nullptr && (mine_ != nullptr || get_compiler())) {
     const Jit::Got got = compile(key, nullptr);
     choice.translation = got.translation;
     choice.fault = got.fault;
@@ -107,16 +107,17 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key) {
     return choice;
   }
 
-  choice.block = session_.find(key);
+  choice.block = next && rules.threshold() > 1 ? session_.find_next(key) : session_.find(key);
   IrBlock* const block = choice.block.block;
   if (block == nullptr) {
     choice.fault = choice.block.fault;
     return choice;
   }
   choice.hit = choice.block.hit;
+  if (choice.block.unpublished) return choice;
   const std::uint32_t executions = block->executions.load(std::memory_order_relaxed);
   counters.executions = executions + 1;
-  counters.refused = mine_ == nullptr || block->refused.load(std::memory_order_relaxed);
+  counters.refused = !compiles() || block->refused.load(std::memory_order_relaxed);
   switch (choose_tier(counters, rules)) {
     case TierChoice::run_compiled:
       return run_found();
@@ -124,7 +125,7 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key) {
       if (CompileQueue* const queue = selector_->queue()) {
         const Pause pause(context_.stats(), session_.stats());
         queue->offer(key, flavour_, counters.executions);
-      } else {
+      } else if (mine_ != nullptr || get_compiler()) {
         const Jit::Got got = compile(key, block);
         choice.translation = got.translation;
         if (got.translation != nullptr) {
@@ -145,19 +146,32 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key) {
   return choice;
 }
 
+bool Dispatcher::get_compiler() {
+  if (jit_ == nullptr) {
+    jit_ = context_.jit_if_made();
+    if (jit_ == nullptr && selector_->worth_a_compiler()) {
+      session_.float_env().leave(frame_);
+      const Pause pause(context_.stats(), session_.stats());
+      jit_ = &context_.jit();
+    }
+    if (jit_ != nullptr && jit_->available()) mine_ = &session_.data().jit(*jit_);
+  }
+  return mine_ != nullptr;
+}
+
 Jit::Got Dispatcher::compile(const BlockKey& key, const IrBlock* source) {
   session_.float_env().leave(frame_);
   CodeCache::Removed removed;
   const Pause pause(context_.stats(), session_.stats());
-  const Jit::Got got = jit_.get(key, flavour_, session_.stats(), removed, source);
+  const Jit::Got got = jit_->get(key, flavour_, session_.stats(), removed, source);
   context_.see_off(removed);
   return got;
 }
 
 Jit::Got Dispatcher::get(const BlockKey& key) {
-  if (Translation* found = jit_.code().find(key, flavour_)) {
+  if (Translation* found = jit_->code().find(key, flavour_)) {
     session_.stats().add(Stat::lookup_hits);
-    jit_.code().touch(*found);
+    jit_->code().touch(*found);
     return {found, {}, true};
   }
   return compile(key, nullptr);
@@ -183,7 +197,7 @@ ExecutionResult Dispatcher::run() {
       jumps = &mine_->select(session_.data().tables(), key.mode, flavour_);
       if (session_.attention()) continue;
     }
-    const Choice choice = choose(key);
+    const Choice choice = choose(key, true);
     if (choice.translation == nullptr) {
       from = nullptr;
       IrBlock* const previous = std::exchange(interpreted_from, nullptr);
@@ -194,25 +208,27 @@ ExecutionResult Dispatcher::run() {
         if (auto stopped = interpret_one(0, block)) return *stopped;
         continue;
       }
-      if (previous != nullptr) {
+      if (previous != nullptr && !choice.block.unpublished) {
         session_.link(*previous, exit, *block);
       } else {
         session_.remember(choice.block);
       }
       interp::RunState state = interpreter_state(*block);
       // At least 2, so that a block that was set back to 0 is entered.
-      state.hot_threshold = mine_ != nullptr ? std::max(selector_->rules().threshold(), 2u) : ~0u;
+      state.hot_threshold = compiles() ? std::max(selector_->rules().threshold(), 2u) : ~0u;
       Outcome outcome;
       if (auto stopped = interpret(state, *block, outcome)) return *stopped;
       if (outcome == Outcome::lookup) {
         interpreted_from = static_cast<IrBlock*>(state.from);
+        if (choice.block.unpublished && interpreted_from == block) interpreted_from = nullptr;
         exit = state.exit;
       }
       continue;
     }
     interpreted_from = nullptr;
+    if (jumps == nullptr) continue;  // there is a compiler since just now
     if (from != nullptr) {
-      if (jit_.code().link(*from, exit, *choice.translation)) session_.stats().add(Stat::links);
+      if (jit_->code().link(*from, exit, *choice.translation)) session_.stats().add(Stat::links);
     } else {
       JitVcpu::enter(*jumps, *choice.translation);
     }
@@ -222,7 +238,7 @@ ExecutionResult Dispatcher::run() {
     const auto* at = reinterpret_cast<const std::byte*>(cold.exit_info);
     switch (static_cast<HostExit>(cold.exit_code)) {
       case HostExit::site: {
-        const CodeCache::ExitRef ref = jit_.code().site_of(at);
+        const CodeCache::ExitRef ref = jit_->code().site_of(at);
         ASHLAR_ASSERT(ref.from != nullptr, "emitted code left by an exit that is not known");
         const codegen::ExitSite& site = ref.from->exits()[ref.exit].site;
         session_.set_key(site.target);
@@ -283,15 +299,15 @@ Translation* Dispatcher::find_compiled(const BlockKey& key) {
   if (mine_ == nullptr) return nullptr;
   // As choose_tier decides whatever the counters are.
   if (selector_ != nullptr && selector_->preference() == TierPreference::interpreter) return nullptr;
-  Translation* const found = jit_.code().find(key, flavour_);
+  Translation* const found = jit_->code().find(key, flavour_);
   if (found == nullptr) return nullptr;
   session_.stats().add(Stat::lookup_hits);
-  jit_.code().touch(*found);
+  jit_->code().touch(*found);
   return found;
 }
 
 void Dispatcher::execute_missing(const BlockKey& key, ExecutionResult& result) {
-  const Choice choice = choose(key);
+  const Choice choice = choose(key, false);
   if (choice.translation != nullptr) {
     run_single(*choice.translation, key.mode, result);
   } else if (choice.fault.kind != FaultKind::none) {
@@ -328,7 +344,7 @@ void Dispatcher::prepare(std::span<const BlockKey> keys) {
     const TierRules rules = selector_->rules();
     for (const BlockKey& key : keys) {
       TierCounters counters;
-      counters.compiled = jit_.code().find(key, flavour_) != nullptr;
+      counters.compiled = jit_->code().find(key, flavour_) != nullptr;
       if (const IrBlock* const block = context_.ir_cache().find(key)) {
         counters.executions = block->executions.load(std::memory_order_relaxed) + 1;
         counters.refused = block->refused.load(std::memory_order_relaxed);
@@ -340,7 +356,7 @@ void Dispatcher::prepare(std::span<const BlockKey> keys) {
   if (keys.empty()) return;
   CodeCache::Removed removed;
   const Pause pause(context_.stats(), session_.stats());
-  jit_.prepare(keys, flavour_, session_.stats(), removed);
+  jit_->prepare(keys, flavour_, session_.stats(), removed);
   context_.see_off(removed);
 }
 
@@ -356,7 +372,7 @@ void Dispatcher::fold_float_flags() {
 void Dispatcher::enter(const Translation& translation, std::uint64_t mode) {
   prepare_float_unit(mode);
   session_.stats().add(Stat::jit_entries);
-  jit_.enter_linked()(&frame_, translation.code());
+  jit_->enter_linked()(&frame_, translation.code());
   fold_float_flags();
   // Emitted code does not follow the mode: it is the same in all blocks that are linked.
   if (static_cast<HostExit>(frame_.cold().exit_code) == HostExit::jump) frame_.cold().mode = mode;
@@ -366,7 +382,7 @@ std::uint32_t Dispatcher::enter_single(const Translation& translation, std::uint
   session_.stats().add(Stat::jit_entries);
   const bool floats = translation.uses_float();
   if (floats) prepare_float_unit(mode);
-  const std::uint32_t exit = jit_.enter_single()(&frame_, translation.code(), floats);
+  const std::uint32_t exit = jit_->enter_single()(&frame_, translation.code(), floats);
   if (floats) fold_float_flags();
   return exit;
 }
@@ -388,11 +404,11 @@ std::optional<ExecutionResult> Dispatcher::recover(std::uint64_t mode) {
   VcpuCold& cold = frame_.cold();
   const auto* at = reinterpret_cast<const std::byte*>(cold.exit_info);
   const bool check = static_cast<HostExit>(cold.exit_code) == HostExit::check_fault;
-  const CodeCache::FaultRef ref = check ? jit_.code().check_fault(at) : jit_.code().access_fault(at);
+  const CodeCache::FaultRef ref = check ? jit_->code().check_fault(at) : jit_->code().access_fault(at);
   ASHLAR_ASSERT(ref.site != nullptr, "emitted code faulted at a place that is not known");
   if (!check) mem::abandon_store_conditional(cold, reinterpret_cast<const void*>(cold.fault_addr));
   std::span<const codegen::Resident> residents = ref.in->residents();
-  if (residents.empty() && ref.in->flavour().linked) residents = jit_.residents();
+  if (residents.empty() && ref.in->flavour().linked) residents = jit_->residents();
   codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(), residents, mine_->dump());
   const BlockKey key = ref.in->key();
   session_.float_env().leave(frame_);

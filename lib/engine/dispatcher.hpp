@@ -22,13 +22,13 @@ class Dispatcher {
   /// `selector`: null, or must outlive this.
   Dispatcher(ExecutionContext::Impl& context, Vcpu& vcpu, bool count_fuel, TierSelector* selector = nullptr)
       : context_(context),
-        jit_(context.jit()),
+        jit_(selector == nullptr ? &context.jit() : context.jit_if_made()),
         session_(context, vcpu, form(jit_, selector)),
         frame_(vcpu.frame()),
         vcpu_(vcpu),
         selector_(selector) {
     flavour_.count_fuel = count_fuel;
-    if (jit_.available()) mine_ = &session_.data().jit(jit_);
+    if (jit_ != nullptr && jit_->available()) mine_ = &session_.data().jit(*jit_);
   }
 
   /// From the vCPU's key until something stops it. The caller has set the frame's fuel.
@@ -39,11 +39,15 @@ class Dispatcher {
 
  private:
   /// What is compiled when it is warm need not be prepared for the interpreter.
-  static IrBlock::Form form(const Jit& jit, const TierSelector* selector) {
-    const bool interprets =
-        !jit.available() || (selector != nullptr && selector->preference() == TierPreference::interpreter);
+  static IrBlock::Form form(const Jit* jit, const TierSelector* selector) {
+    const bool interprets = (jit != nullptr && !jit->available()) ||
+                            (selector != nullptr && selector->preference() == TierPreference::interpreter);
     return interprets ? IrBlock::Form::prepared : IrBlock::Form::plain;
   }
+  /// Whether blocks can be compiled, as far as is known.
+  bool compiles() const noexcept { return jit_ == nullptr || mine_ != nullptr; }
+  /// Sees to a compiler, if it is worth while now. False: interpret.
+  bool get_compiler();
 
   /// How the next block is to be executed.
   struct Choice {
@@ -53,8 +57,9 @@ class Dispatcher {
     bool hit = false;
     bool alone = false;  ///< interpret this one block, then choose again
   };
-  Choice choose(const BlockKey& key);
-  Choice choose_by_policy(const BlockKey& key);
+  /// `next`: the block is run now, and need not be kept if it is the first time.
+  Choice choose(const BlockKey& key, bool next);
+  Choice choose_by_policy(const BlockKey& key, bool next);
   /// Compiles in this thread; `source` as for Jit::get.
   Jit::Got compile(const BlockKey& key, const IrBlock* source);
   Jit::Got get(const BlockKey& key);
@@ -82,12 +87,12 @@ class Dispatcher {
   std::optional<ExecutionResult> interpret_one(std::uint32_t start_inst, IrBlock* block);
 
   ExecutionContext::Impl& context_;
-  Jit& jit_;
+  Jit* jit_;  ///< null until blocks become due: there is a selector, and a compiler only when it is needed
   Session session_;
   VcpuFrame& frame_;
   Vcpu& vcpu_;
   TierSelector* selector_;
-  JitVcpu* mine_ = nullptr;
+  JitVcpu* mine_ = nullptr;  ///< null: nothing can be compiled, or not yet
   cache::Flavour flavour_;
 };
 

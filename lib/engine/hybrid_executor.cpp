@@ -25,8 +25,7 @@ HybridConfig in_range(HybridConfig config) {
 
 struct HybridExecutor::Impl {
   Impl(ExecutionContext& of, const HybridConfig& config) : context(of) {
-    const bool compiles = context.impl().jit().available();
-    if (compiles && config.mode != CompileMode::caller) {
+    if (config.mode != CompileMode::caller && context.impl().jit().available()) {
       const unsigned threads = config.mode == CompileMode::workers ? config.compile_threads : 0;
       queue.emplace(context.impl(), config.queue_capacity, threads);
     }

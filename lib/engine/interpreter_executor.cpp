@@ -99,9 +99,9 @@ ExecutionResult run_blocks(Session& session, interp::RunState& state) {
       if (session.attend()) return of_reason(ExitReason::halted);
     }
     if (state.count_fuel && session.frame().hot.fuel <= 0) return of_reason(ExitReason::fuel);
-    const IrCache::Got got = session.find(session.key());
+    const IrCache::Got got = session.find_next(session.key());
     if (got.block == nullptr) return session.fault(got.fault, Tier::interpreter);
-    if (from != nullptr) {
+    if (from != nullptr && !got.unpublished) {
       session.link(*from, exit, *got.block);
     } else {
       session.remember(got);
@@ -111,6 +111,7 @@ ExecutionResult run_blocks(Session& session, interp::RunState& state) {
     switch (outcome) {
       case Outcome::lookup:
         from = static_cast<IrBlock*>(state.from);
+        if (got.unpublished && from == got.block) from = nullptr;
         exit = state.exit;
         break;
       case Outcome::attention:

@@ -58,6 +58,16 @@ void IrBlock::destroy(void* object) noexcept {
   slab_free(object, bytes);
 }
 
+IrBlock& IrBlock::Once::set(const ir::Block& body) noexcept {
+  static std::atomic<CodeBlock*> unlinked[kMostExits];  // stays null
+  body_.emplace(body);
+  block_.block = &*body_;
+  block_.insts = body_->insts().data();
+  block_.successors = unlinked;
+  block_.executions.store(0, std::memory_order_relaxed);
+  return block_;
+}
+
 IrCache::~IrCache() {
   // Nobody is inside: no need to take them out of tables and lists one by one.
   std::vector<IrBlock*> left;

@@ -6,12 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include <ashlar/ir.hpp>
 
 #include "base/stats_cells.hpp"
+#include "base/zero_pages.hpp"
 #include "cache/block_table.hpp"
 #include "cache/epoch.hpp"
 #include "cache/page_tracker.hpp"
@@ -43,6 +45,8 @@ class IrBlock final : public interp::CodeBlock {
   /// for this under the same lock: who changes guest code takes the IR away before it takes that lock.
   bool alive() const noexcept { return alive_.load(std::memory_order_seq_cst); }
 
+  class Once;
+
   /// The compiler will not have the block. Set by whoever tried.
   std::atomic<bool> refused{false};
 
@@ -70,6 +74,19 @@ class IrBlock final : public interp::CodeBlock {
   std::atomic<bool> alive_{false};  ///< in the table; changes under the cache's lock
 };
 
+/// The place of a block that is executed once and never in the cache: neither linked nor remembered. One for
+/// each vCPU that runs.
+class IrBlock::Once {
+ public:
+  /// Over `body`, which must not have more exits than kMostExits.
+  IrBlock& set(const ir::Block& body) noexcept;
+  static constexpr std::size_t kMostExits = 64;
+
+ private:
+  std::optional<ir::Block> body_;
+  IrBlock block_;
+};
+
 /// Thread-safe. `find`, `get` and `link` only inside the epoch domain: a block that they give stays valid
 /// until the caller leaves or passes a quiescent point, even if it is removed meanwhile.
 class IrCache {
@@ -81,12 +98,24 @@ class IrCache {
 
   IrBlock* find(const BlockKey& key) const noexcept { return table_.find(key); }
 
+  /// Whether the block is probably asked for for the first time; remembers that it has been. Of each address
+  /// one bit, shared with a few others, which is never taken back.
+  bool first_use(const BlockKey& key) noexcept {
+    const std::uint64_t index = (key.addr.value >> 1 ^ key.mode << 10) % kSeenBits;
+    std::atomic<std::uint64_t>& word = seen_->words[index / 64];
+    const std::uint64_t bit = std::uint64_t{1} << index % 64;
+    const std::uint64_t seen = word.load(std::memory_order_relaxed);
+    // Another thread's bit may get lost: that block is run once more.
+    if ((seen & bit) == 0) word.store(seen | bit, std::memory_order_relaxed);
+    return (seen & bit) == 0;
+  }
+
   struct Got {
     IrBlock* block = nullptr;  ///< null: `fault`
     Fault fault;
     bool hit = false;  ///< somebody had translated it before
-    /// The block is already retired: it may be run, but no table may keep it, because no flush will take it
-    /// out again.
+    /// The block is already retired, or an IrBlock::Once: it may be run, but no table may keep it, because no
+    /// flush will take it out again.
     bool unpublished = false;
   };
   /// Finds or translates.
@@ -130,6 +159,11 @@ class IrCache {
   cache::BlockTable<IrBlock> table_;
   mutable std::mutex mutex_;
   cache::PageTracker<IrBlock> pages_;
+  static constexpr std::uint64_t kSeenBits = std::uint64_t{1} << 18;
+  struct Seen {
+    std::atomic<std::uint64_t> words[kSeenBits / 64];
+  };
+  ZeroPages<Seen> seen_;
 };
 
 }  // namespace ashlar::engine

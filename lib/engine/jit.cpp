@@ -141,9 +141,7 @@ Result<void> Jit::set_up() {
   enter_linked_ = function_at<EnterLinked>(runtime_ + offsets_.enter_linked);
   enter_single_ = function_at<EnterSingle>(runtime_ + offsets_.enter_single);
   residents_ = backend_->residents(layout);
-  missing_ = std::make_unique<codegen::JumpCache>();
-  for (codegen::JumpCacheEntry& e : missing_->entries)
-    e = {~std::uint64_t{0}, entry(RuntimeEntry::jump_miss)};
+  missing_->begin();
   code_ =
       std::make_unique<CodeCache>(*memory_, backend_->patcher(), backend_->code_alignment(), epochs_, stats_);
   for (CodeListener* const listener : config_.code_listeners)

@@ -11,6 +11,7 @@
 
 #include <ashlar/engine.hpp>
 
+#include "base/zero_pages.hpp"
 #include "cache/code_cache.hpp"
 #include "cache/code_memory.hpp"
 #include "codegen/backend.hpp"
@@ -106,7 +107,7 @@ class Jit {
   EnterLinked enter_linked_ = nullptr;
   EnterSingle enter_single_ = nullptr;
   std::vector<codegen::Resident> residents_;
-  std::unique_ptr<codegen::JumpCache> missing_;
+  ZeroPages<codegen::JumpCache> missing_;
   std::mutex workshops_mutex_;
   std::vector<std::unique_ptr<Workshop>> workshops_;
   std::mutex counters_mutex_;

@@ -38,7 +38,7 @@ class JitVcpu {
     constexpr std::uintptr_t kStackForCalls = 16 * 1024;
     const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
     vcpu_.frame().cold().ras_limit.store(here - kStackForCalls, std::memory_order_relaxed);
-    codegen::JumpCache& cache = tables.current_translations->cache;
+    codegen::JumpCache& cache = *tables.current_translations->cache;
     vcpu_.frame().hot.jump_cache.store(&cache, std::memory_order_seq_cst);
     return cache;
   }
@@ -47,7 +47,10 @@ class JitVcpu {
     cache.entries[codegen::JumpCache::index(addr)] = {addr, translation.code()};
   }
   void forget(VcpuTables& tables) noexcept {
-    for (const auto& table : tables.translations) table->cache = jit_.missing();
+    for (const auto& table : tables.translations) {
+      table->cache.clear();
+      table->cache->begin();
+    }
   }
   /// The vCPU gives its tables away.
   void put_away() noexcept { vcpu_.frame().hot.jump_cache.store(&jit_.missing(), std::memory_order_relaxed); }
@@ -65,7 +68,7 @@ class JitVcpu {
     VcpuTables::Translations& made = *tables.translations.back();
     made.mode = mode;
     made.flavour = flavour;
-    made.cache = jit_.missing();
+    made.cache->begin();
     tables.current_translations = &made;
   }
 

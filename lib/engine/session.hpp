@@ -63,6 +63,31 @@ class Session {
     float_env_.leave(frame_);
     return context_.ir_cache().get(key, data_.buffers(), stats(), form_);
   }
+  /// The same for the block that is run next. One that nobody has asked for before is not kept: most blocks
+  /// of a program are executed once. It is `unpublished` then, and valid until the next is looked for.
+  IrCache::Got find_next(const BlockKey& key) {
+    if (IrBlock* block = data_.look_up(key)) return {block, {}, true};
+    if (IrBlock* block = context_.ir_cache().find(key)) {
+      stats().add(Stat::lookup_hits);
+      return {block, {}, true};
+    }
+    float_env_.leave(frame_);
+    if (!context_.config().keep_blocks_run_once && context_.ir_cache().first_use(key)) {
+      IrCache::Got got;
+      const auto body = context_.translator().translate_in_place(key, data_.buffers(), stats(), got.fault);
+      if (!body) return got;
+      if (body->exits().size() <= IrBlock::Once::kMostExits) {
+        got.block = &data_.tables().once.set(*body);
+        got.unpublished = true;
+        return got;
+      }
+    }
+    const IrCache::Got got = context_.ir_cache().get(key, data_.buffers(), stats(), form_);
+    // Nobody else has counted the first time.
+    if (got.block != nullptr && !got.hit && !context_.config().keep_blocks_run_once)
+      got.block->executions.store(1, std::memory_order_relaxed);
+    return got;
+  }
   /// Makes the vCPU find the block by itself from now on.
   void remember(const IrCache::Got& got) {
     if (!got.unpublished) VcpuData::enter(data_.table_for(*got.block), *got.block);

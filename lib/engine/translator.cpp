@@ -37,6 +37,42 @@ class Hash {
   std::uint64_t state_ = 0x243f'6a88'85a3'08d3ull;
 };
 
+/// Counts a translation, and its time: reading the clock for each would be a twentieth of it.
+class SampledTime {
+ public:
+  explicit SampledTime(StatsCell& stats) : stats_(stats), weight_(weight(stats)) {
+    if (weight_ != 0) begin_ = std::chrono::steady_clock::now();
+  }
+  ~SampledTime() {
+    if (weight_ == 0) return;
+    const auto time = std::chrono::steady_clock::now() - begin_;
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+    stats_.add(Stat::translate_time, static_cast<std::uint64_t>(ns) * weight_);
+  }
+  SampledTime(const SampledTime&) = delete;
+  SampledTime& operator=(const SampledTime&) = delete;
+
+  /// A block has been made.
+  void count(std::uint64_t guest_instructions) const {
+    stats_.add(Stat::blocks_translated);
+    stats_.add(Stat::guest_instructions_translated, guest_instructions);
+  }
+
+ private:
+  /// For how many translations this one stands.
+  static std::uint64_t weight(const StatsCell& stats) {
+    if constexpr (!kCounting) return 0;
+    constexpr std::uint64_t kAll = 32, kOneIn = 16;
+    const std::uint64_t before = stats.value(Stat::blocks_translated);
+    if (before < kAll) return 1;
+    return before % kOneIn == 0 ? kOneIn : 0;
+  }
+
+  StatsCell& stats_;
+  const std::uint64_t weight_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
 #ifndef NDEBUG
 void verify_or_die(const ir::Block& block, const Frontend& frontend, const char* who) {
   if (auto verified = ir::verify(block, frontend.layout(), frontend.helpers().size()); !verified) {
@@ -101,6 +137,15 @@ bool RecordingMemory::assemble(GuestRange range) {
 CodeDigest RecordingMemory::digest(std::span<const GuestRange> ranges) {
   if (pieces_.empty()) return {};
   Hash hash;
+  if (pieces_.size() == 1) {
+    const Piece& piece = pieces_.front();
+    for (const GuestRange& range : ranges) {
+      const std::uint64_t skip = range.begin.value - piece.at.value;
+      if (skip > piece.size || range.size > piece.size - skip) return {CodeDigest::Kind::unstable, 0};
+      hash.add(std::span(bytes_).subspan(skip, range.size));
+    }
+    return {CodeDigest::Kind::known, hash.value()};
+  }
   for (const GuestRange& range : ranges) {
     if (!assemble(range)) return {CodeDigest::Kind::unstable, 0};
     hash.add(assembled_);
@@ -128,16 +173,29 @@ Translated Translator::translate_only(BlockKey key, TranslationBuffers& buffers)
 }
 
 Translated Translator::translate(BlockKey key, TranslationBuffers& buffers, StatsCell& stats) const {
-  const auto begin = std::chrono::steady_clock::now();
+  const SampledTime time(stats);
   Translated translated = translate_only(key, buffers);
-  const auto time = std::chrono::steady_clock::now() - begin;
-  stats.add(Stat::translate_time,
-            static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()));
-  if (translated.block != nullptr) {
-    stats.add(Stat::blocks_translated);
-    stats.add(Stat::guest_instructions_translated, translated.block->guest_inst_count());
-  }
+  if (translated.block != nullptr) time.count(translated.block->guest_inst_count());
   return translated;
+}
+
+std::optional<ir::Block> Translator::translate_in_place(BlockKey key, TranslationBuffers& buffers,
+                                                        StatsCell& stats, Fault& fault) const {
+  const SampledTime time(stats);
+  buffers.builder.begin(key);
+  const TranslateResult result = frontend_.translate(key, memory_, limits_, buffers.builder);
+  if (result.fetch_fault.kind != FaultKind::none) {
+    fault = result.fetch_fault;
+    return std::nullopt;
+  }
+  ir::Block::Parts parts = buffers.builder.parts();
+  parts.key = key;
+  const ir::Block block = ir::Block::over(parts);
+#ifndef NDEBUG
+  verify_or_die(block, frontend_, "the front end has made a block that does not verify:");
+#endif
+  time.count(block.guest_inst_count());
+  return block;
 }
 
 bool Translator::unchanged(std::span<const GuestRange> ranges, const CodeDigest& digest) const {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -76,6 +77,10 @@ class Translator {
       : frontend_(frontend), memory_(memory), limits_(limits) {}
 
   Translated translate(BlockKey key, TranslationBuffers& buffers, StatsCell& stats) const;
+  /// For a block that is executed once, now: it lies in the buffers, until they are used again, and has no
+  /// digest. Null: `fault`.
+  std::optional<ir::Block> translate_in_place(BlockKey key, TranslationBuffers& buffers, StatsCell& stats,
+                                              Fault& fault) const;
   /// As the front end left it, for dumps.
   Translated translate_only(BlockKey key, TranslationBuffers& buffers) const;
 

@@ -125,7 +125,7 @@ interp::JumpTable& VcpuData::choose_table(std::uint64_t mode, RoundingMode round
   for (const auto& table : all) {
     if (table->mode == mode && table->rounding == rounding) {
       tables_->current_blocks = table.get();
-      return table->blocks;
+      return *table->blocks;
     }
   }
   if (all.size() == VcpuTables::kMost) all.clear();
@@ -134,13 +134,13 @@ interp::JumpTable& VcpuData::choose_table(std::uint64_t mode, RoundingMode round
   made.mode = mode;
   made.rounding = rounding;
   tables_->current_blocks = &made;
-  return made.blocks;
+  return *made.blocks;
 }
 
 void VcpuData::forget() noexcept {
   // First: what is removed later is not stale for this generation.
   tables_->generation = registry_->generation();
-  for (const auto& table : tables_->blocks) table->blocks = {};
+  for (const auto& table : tables_->blocks) table->blocks.clear();
   if (jit_ != nullptr) {
     jit_->forget(*tables_);
   } else {

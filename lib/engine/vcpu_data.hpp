@@ -106,7 +106,7 @@ class VcpuData {
   IrBlock* look_up(const BlockKey& key) const noexcept {
     const VcpuTables::Blocks* const current = tables_->current_blocks;
     if (current == nullptr || current->mode != key.mode) return nullptr;
-    const auto& entry = current->blocks.entries[interp::JumpTable::index(key.addr.value)];
+    const auto& entry = current->blocks->entries[interp::JumpTable::index(key.addr.value)];
     return entry.addr == key.addr.value ? static_cast<IrBlock*>(entry.block) : nullptr;
   }
   /// Chooses the table for blocks of this one's mode.
@@ -115,7 +115,7 @@ class VcpuData {
     const RoundingMode rounding = block.block->host_rounding();
     VcpuTables::Blocks* const current = tables_->current_blocks;
     if (current != nullptr && current->mode == mode && current->rounding == rounding) [[likely]]
-      return current->blocks;
+      return *current->blocks;
     return choose_table(mode, rounding);
   }
   /// Enters a block into the table that table_for gave for it.

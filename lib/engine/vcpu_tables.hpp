@@ -10,8 +10,10 @@
 
 #include <ashlar/float_env.hpp>
 
+#include "base/zero_pages.hpp"
 #include "cache/translation.hpp"
 #include "codegen/runtime.hpp"
+#include "engine/ir_cache.hpp"
 #include "engine/translator.hpp"
 #include "interp/interpreter.hpp"
 
@@ -23,13 +25,13 @@ struct VcpuTables {
   struct Blocks {
     std::uint64_t mode = 0;
     RoundingMode rounding{};
-    interp::JumpTable blocks;
+    ZeroPages<interp::JumpTable> blocks;
   };
   /// Translations, of one mode and flavour.
   struct Translations {
     std::uint64_t mode = 0;
     cache::Flavour flavour;
-    codegen::JumpCache cache;
+    ZeroPages<codegen::JumpCache> cache;
   };
   /// Of each kind. A front end with more modes than this in use rebuilds tables.
   static constexpr std::size_t kMost = 8;
@@ -39,6 +41,7 @@ struct VcpuTables {
   std::vector<std::unique_ptr<Translations>> translations;
   Translations* current_translations = nullptr;
   TranslationBuffers buffers;
+  IrBlock::Once once;
   /// The flush (VcpuRegistry::generation) since which nothing stale has been entered.
   std::uint64_t generation = 0;
 

@@ -51,6 +51,22 @@ Block::Ptr Block::make(const Parts& parts) {
   return block;
 }
 
+Block Block::over(const Parts& parts) noexcept {
+  Block block;
+  block.key_ = parts.key;
+  block.insts_ = parts.insts.data();
+  block.exits_ = parts.exits.data();
+  block.boundaries_ = parts.boundaries.data();
+  block.ranges_ = parts.ranges.data();
+  block.inst_count_ = static_cast<std::uint32_t>(parts.insts.size());
+  block.exit_count_ = static_cast<std::uint32_t>(parts.exits.size());
+  block.boundary_count_ = static_cast<std::uint32_t>(parts.boundaries.size());
+  block.range_count_ = static_cast<std::uint32_t>(std::min(parts.ranges.size(), kMaxRanges));
+  block.temp_count_ = parts.temp_count;
+  block.host_rounding_ = parts.host_rounding;
+  return block;
+}
+
 void Block::Deleter::operator()(Block* block) const noexcept {
   static_assert(std::is_trivially_destructible_v<Block>);
   slab_free(block, block->memory_bytes());

@@ -54,7 +54,7 @@ inline codegen::Emitted fake_code(BlockKey key, const std::vector<BlockKey>& tar
     site.return_offset = site.stub_offset + 8;
     emitted.exits.push_back(site);
   }
-  words.resize(words.size() + filler_words);
+  words.insert(words.end(), filler_words, 0);
   words.push_back(~kFakeMagic);
   emitted.key = key;
   emitted.code.resize(words.size() * 8);

@@ -34,6 +34,7 @@ BlockBuilder stops(std::int32_t detail) {
 struct Machine {
   Machine() {
     ContextConfig config;
+    config.keep_blocks_run_once = true;
     config.frontend = &store;
     auto made = ExecutionContext::create(config);
     REQUIRE(made);

@@ -160,6 +160,7 @@ struct ToyMachine {
     REQUIRE(memory->map({{kToyCode}, 0x8000}, Perm::read | Perm::write | Perm::exec));
     REQUIRE(memory->map({{kToyData}, 0x1000}, Perm::read | Perm::write));
     ContextConfig config;
+    config.keep_blocks_run_once = true;  // tests count translations
     config.frontend = &frontend;
     config.memory = memory.get();
     config.translate = limits;

@@ -98,7 +98,9 @@ Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)
   }
   if (name == "hybrid") {
     return std::function<Made(ExecutionContext&)>([](ExecutionContext& context) -> Made {
-      return std::unique_ptr<ExecutionEngine>(new HybridExecutor(context));
+      HybridConfig config;
+      config.setup_after = 8;  // programs that end at once need no compiler
+      return std::unique_ptr<ExecutionEngine>(new HybridExecutor(context, config));
     });
   }
   return Error{ErrorCode::invalid_argument, "'" + name + "' is not an engine; choose interp, jit or hybrid"};
