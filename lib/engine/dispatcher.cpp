@@ -272,30 +272,31 @@ ExecutionResult Dispatcher::run() {
   }
 }
 
-ExecutionResult Dispatcher::execute_one(const BlockKey& key) {
+void Dispatcher::execute_one(BlockKey key, std::span<const BlockKey>& due, ExecutionResult& result) {
   flavour_.linked = false;
   session_.set_key(key);
-  ExecutionResult result;
+  result = {};
   result.tier = Tier::jit;
   if (session_.attention() && session_.attend()) [[unlikely]] {
     result.reason = ExitReason::halted;
     result.next = key;
-    return result;
+    return;
   }
   if (const Translation* const found = find_compiled(key)) [[likely]] {
-    run_single(*found, key.mode, result);
     result.cache_hit = true;
+    run_single(*found, key.mode, result);
   } else {
+    if (due.size() > 1) prepare(due);
+    due = {};
     execute_missing(key, result);
   }
   // A stop is reported before anybody's wish to halt is.
   if (result.reason == ExitReason::block_done && session_.attention() && session_.attend()) [[unlikely]]
     result.reason = ExitReason::halted;
   result.next = session_.key();
-  return result;
 }
 
-Translation* Dispatcher::find_compiled(const BlockKey& key) {
+inline Translation* Dispatcher::find_compiled(BlockKey key) {
   if (mine_ == nullptr) return nullptr;
   // As choose_tier decides whatever the counters are.
   if (selector_ != nullptr && selector_->preference() == TierPreference::interpreter) return nullptr;
@@ -320,7 +321,8 @@ void Dispatcher::execute_missing(const BlockKey& key, ExecutionResult& result) {
   result.cache_hit = choice.hit;
 }
 
-void Dispatcher::run_single(const Translation& translation, std::uint64_t mode, ExecutionResult& result) {
+inline void Dispatcher::run_single(const Translation& translation, std::uint64_t mode,
+                                   ExecutionResult& result) {
   const std::uint32_t exit = enter_single(translation, mode);
   if (exit == codegen::kSingleJump) return;
   if (exit == codegen::kSingleFault) [[unlikely]] {
@@ -335,7 +337,7 @@ void Dispatcher::run_single(const Translation& translation, std::uint64_t mode, 
 }
 
 void Dispatcher::prepare(std::span<const BlockKey> keys) {
-  if (mine_ == nullptr) return;
+  if (mine_ == nullptr && (selector_ == nullptr || jit_ != nullptr)) return;
   flavour_.linked = false;
   session_.float_env().leave(frame_);
   std::vector<BlockKey> due;
@@ -344,7 +346,7 @@ void Dispatcher::prepare(std::span<const BlockKey> keys) {
     const TierRules rules = selector_->rules();
     for (const BlockKey& key : keys) {
       TierCounters counters;
-      counters.compiled = jit_->code().find(key, flavour_) != nullptr;
+      counters.compiled = mine_ != nullptr && jit_->code().find(key, flavour_) != nullptr;
       if (const IrBlock* const block = context_.ir_cache().find(key)) {
         counters.executions = block->executions.load(std::memory_order_relaxed) + 1;
         counters.refused = block->refused.load(std::memory_order_relaxed);
@@ -353,7 +355,7 @@ void Dispatcher::prepare(std::span<const BlockKey> keys) {
     }
     keys = due;
   }
-  if (keys.empty()) return;
+  if (keys.empty() || (mine_ == nullptr && !get_compiler())) return;
   CodeCache::Removed removed;
   const Pause pause(context_.stats(), session_.stats());
   jit_->prepare(keys, flavour_, session_.stats(), removed);
@@ -494,12 +496,22 @@ std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std:
                                std::span<ExecutionResult> results, TierSelector* selector) {
   Dispatcher dispatcher(context, vcpu, false, selector);
   const std::size_t count = std::min(keys.size(), results.size());
-  dispatcher.prepare(keys.first(count));
+  // What is missing is made ready together with those behind it, once.
+  std::span<const BlockKey> due = keys.first(count);
   for (std::size_t i = 0; i < count; ++i) {
-    results[i] = dispatcher.execute_one(keys[i]);
+    dispatcher.execute_one(keys[i], due, results[i]);
+    if (!due.empty()) due = due.subspan(1);
     if (results[i].reason != ExitReason::block_done) return i + 1;
   }
   return count;
+}
+
+ExecutionResult execute_one_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, BlockKey key,
+                                       TierSelector* selector) {
+  ExecutionResult result;
+  std::span<const BlockKey> due;
+  Dispatcher(context, vcpu, false, selector).execute_one(key, due, result);
+  return result;
 }
 
 }  // namespace ashlar::engine

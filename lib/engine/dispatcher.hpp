@@ -33,11 +33,13 @@ class Dispatcher {
 
   /// From the vCPU's key until something stops it. The caller has set the frame's fuel.
   ExecutionResult run();
-  ExecutionResult execute_one(const BlockKey& key);
-  /// Compiles those of a batch together that execute_one would compile now.
-  void prepare(std::span<const BlockKey> keys);
+  /// `due`: what is to be executed next, from this one on; empty when it has been prepared, or if nothing is
+  /// to be.
+  void execute_one(BlockKey key, std::span<const BlockKey>& due, ExecutionResult& result);
 
  private:
+  /// Compiles those of a batch together that execute_one would compile now.
+  void prepare(std::span<const BlockKey> keys);
   /// What is compiled when it is warm need not be prepared for the interpreter.
   static IrBlock::Form form(const Jit* jit, const TierSelector* selector) {
     const bool interprets = (jit != nullptr && !jit->available()) ||
@@ -73,7 +75,7 @@ class Dispatcher {
   std::optional<ExecutionResult> recover(std::uint64_t mode);
 
   /// The translation that execute_one runs without asking the policy: it would take it.
-  cache::Translation* find_compiled(const BlockKey& key);
+  cache::Translation* find_compiled(BlockKey key);
   /// The block of the vCPU's key, which find_compiled has not found.
   void execute_missing(const BlockKey& key, ExecutionResult& result);
   /// Runs one block of compiled code; what it stops for goes into the result.
@@ -99,7 +101,9 @@ class Dispatcher {
 /// The body of ExecutionEngine::run for executors that dispatch.
 ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, const RunLimits& limits,
                                TierSelector* selector);
-/// And of execute_blocks.
+/// And of execute_block, execute_blocks.
+ExecutionResult execute_one_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, BlockKey key,
+                                       TierSelector* selector);
 std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
                                std::span<ExecutionResult> results, TierSelector* selector);
 

@@ -42,7 +42,7 @@ HybridExecutor::HybridExecutor(ExecutionContext& context, const HybridConfig& co
 HybridExecutor::~HybridExecutor() = default;
 
 ExecutionResult HybridExecutor::execute_block(Vcpu& vcpu, BlockKey key) {
-  return engine::Dispatcher(impl_->context.impl(), vcpu, false, &*impl_->selector).execute_one(key);
+  return engine::execute_one_dispatched(impl_->context.impl(), vcpu, key, &*impl_->selector);
 }
 
 std::size_t HybridExecutor::execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,

@@ -5,10 +5,11 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
+#include <optional>
 
 #include "codegen/host_context.hpp"
 #include "engine/host_backend.hpp"
+#include "engine/sampled_time.hpp"
 #include "mem/fault_guard.hpp"
 
 namespace ashlar::engine {
@@ -19,12 +20,6 @@ using cache::Translation;
 using codegen::RuntimeEntry;
 
 namespace {
-
-std::uint64_t nanoseconds() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
 
 /// The code memories of the process, for the fault handler: it may only read, and a memory that goes leaves a
 /// hole.
@@ -180,17 +175,15 @@ void Jit::give_back(std::unique_ptr<Workshop> workshop) {
 
 bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const IrBlock* source,
                codegen::Emitted& out, CodeDigest& digest, Got& got, StatsCell& stats) {
-  Translated translated;
+  std::optional<ir::Block> translated;
   if (source == nullptr) {
-    translated = translator_.translate(key, workshop.buffers, stats);
-    if (translated.block == nullptr) {
-      got.fault = translated.fault;
-      return false;
-    }
+    translated = translator_.translate_in_place(key, workshop.buffers, stats, got.fault, &digest);
+    if (!translated) return false;
+  } else {
+    digest = source->digest();
   }
-  const std::uint64_t begin = nanoseconds();
-  const ir::Block& block = source != nullptr ? *source->block : *translated.block;
-  digest = source != nullptr ? source->digest() : translated.digest;
+  const SampledTime time(stats, Stat::blocks_compiled, Stat::compile_time);
+  const ir::Block& block = source != nullptr ? *source->block : *translated;
   codegen::CompileOptions options;
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
@@ -201,7 +194,6 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   // The interpreter, which goes on after faults, has the block as the front end made it.
   workshop.optimiser.name_origins(out.access_faults);
   workshop.optimiser.name_origins(out.check_faults);
-  stats.add(Stat::compile_time, nanoseconds() - begin);
   if (!compiled) {
     if (config_.logger != nullptr)
       config_.logger->error("block 0x{:x} is interpreted: {}", key.addr.value, compiled.error().message);
@@ -279,57 +271,62 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
 
 void Jit::prepare(std::span<const BlockKey> keys, Flavour flavour, StatsCell& stats,
                   CodeCache::Removed& removed) {
-  struct Job {
-    BlockKey key;
-    codegen::Emitted emitted;
-    CodeDigest digest;
-  };
-  std::vector<std::unique_ptr<Job>> jobs;
-  std::unique_ptr<Workshop> workshop;
+  std::unique_ptr<Workshop> workshop = borrow();
+  while (!keys.empty()) {
+    const std::size_t taken = prepare_some(*workshop, keys, flavour, stats, removed);
+    if (taken == 0) break;
+    keys = keys.subspan(taken);
+  }
+  give_back(std::move(workshop));
+}
+
+/// From the front of `keys` on, until there is enough for one publication; gives how many it has looked at, 0
+/// when there is no room for more.
+std::size_t Jit::prepare_some(Workshop& workshop, std::span<const BlockKey> keys, Flavour flavour,
+                              StatsCell& stats, CodeCache::Removed& removed) {
+  std::array<CodeCache::Making, Workshop::kBatch> makings{};
+  std::size_t count = 0, taken = 0;
   const ChangeLog::Moment since = changes_.now();
-  for (const BlockKey& key : keys) {
+  while (taken < keys.size() && count < Workshop::kBatch) {
+    const BlockKey& key = keys[taken++];
     if (code_->find(key, flavour) != nullptr || pinned_.contains(key)) continue;
     // Who is being compiled by somebody else, or stands in the batch twice, is looked up again later.
     if (!code_->claim(key, flavour, cache::OnBusy::leave).claimed) continue;
-    if (workshop == nullptr) workshop = borrow();
-    auto job = std::make_unique<Job>();
-    job->key = key;
+    stats.add(Stat::lookup_misses);
+    if (workshop.batch.size() == count) workshop.batch.push_back(std::make_unique<codegen::Emitted>());
+    codegen::Emitted& emitted = *workshop.batch[count];
+    CodeDigest digest;
     Got got;
-    if (!emit(*workshop, key, flavour, nullptr, job->emitted, job->digest, got, stats)) {
+    if (!emit(workshop, key, flavour, nullptr, emitted, digest, got, stats)) {
       code_->abandon(key, flavour);
       continue;
     }
-    jobs.push_back(std::move(job));
+    makings[count++] = {&emitted, {{static_cast<std::uint64_t>(digest.kind), digest.hash}}};
   }
-  if (jobs.empty()) {
-    if (workshop != nullptr) give_back(std::move(workshop));
-    return;
-  }
-  give_back(std::move(workshop));
-  std::vector<CodeCache::Making> makings;
-  for (const auto& job : jobs)
-    makings.push_back({&job->emitted, {{static_cast<std::uint64_t>(job->digest.kind), job->digest.hash}}});
-  const CodeCache::Outcome outcome = code_->make(makings, flavour);
-  std::vector<Translation*> good;
+  if (count == 0) return taken;
+  const CodeCache::Outcome outcome = code_->make(std::span(makings).first(count), flavour);
+  std::array<Translation*, Workshop::kBatch> good{};
+  std::size_t good_count = 0;
   {
     const cache::CacheLock lock = code_->lock();
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       Translation* const made = makings[i].made;
-      if (made != nullptr && !pinned_.contains(jobs[i]->key) &&
-          !changes_.changed_since(since, made->guest_ranges())) {
-        good.push_back(made);
+      const BlockKey& key = makings[i].emitted->key;
+      if (made != nullptr && !pinned_.contains(key) && !changes_.changed_since(since, made->guest_ranges())) {
+        good[good_count++] = made;
         continue;
       }
       if (made != nullptr) code_->withdraw(lock, *made, removed);
-      code_->abandon(jobs[i]->key, flavour);
+      code_->abandon(key, flavour);
     }
-    code_->publish(lock, good);
+    code_->publish(lock, std::span(good).first(good_count));
   }
-  for (std::size_t i = 0, told = 0; i < jobs.size() && told < good.size(); ++i) {
+  for (std::size_t i = 0, told = 0; i < count && told < good_count; ++i) {
     if (makings[i].made != good[told]) continue;
-    tell_listeners(*good[told++], jobs[i]->emitted);
+    tell_listeners(*good[told++], *makings[i].emitted);
   }
   if (outcome == CodeCache::Outcome::no_space || code_->eviction_due()) make_room(removed);
+  return outcome == CodeCache::Outcome::no_space ? 0 : taken;
 }
 
 }  // namespace ashlar::engine

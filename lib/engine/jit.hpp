@@ -81,7 +81,12 @@ class Jit {
     opt::Optimiser optimiser;
     codegen::Emitted emitted;
     TranslationBuffers buffers;
+    /// What is made ready to be published together.
+    static constexpr std::size_t kBatch = 16;
+    std::vector<std::unique_ptr<codegen::Emitted>> batch;
   };
+  std::size_t prepare_some(Workshop& workshop, std::span<const BlockKey> keys, cache::Flavour flavour,
+                           StatsCell& stats, cache::CodeCache::Removed& removed);
   std::unique_ptr<Workshop> borrow();
   void give_back(std::unique_ptr<Workshop> workshop);
   /// Translates, unless there is a source, and emits into the workshop's record. False: `got` says why.

@@ -8,7 +8,7 @@ namespace ashlar {
 JitExecutor::JitExecutor(ExecutionContext& context) : context_(context) { context.impl().jit(); }
 
 ExecutionResult JitExecutor::execute_block(Vcpu& vcpu, BlockKey key) {
-  return engine::Dispatcher(context_.impl(), vcpu, false).execute_one(key);
+  return engine::execute_one_dispatched(context_.impl(), vcpu, key, nullptr);
 }
 
 std::size_t JitExecutor::execute_blocks(Vcpu& vcpu, std::span<const BlockKey> keys,

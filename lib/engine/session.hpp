@@ -33,10 +33,15 @@ class Session {
   VcpuData& data() noexcept { return data_; }
   StatsCell& stats() noexcept { return data_.stats(); }
   GuestFloatEnv& float_env() noexcept { return float_env_; }
-  BlockKey key() const noexcept { return {{frame_.cold().pc}, frame_.cold().mode}; }
-  void set_key(const BlockKey& key) noexcept {
-    frame_.cold().pc = key.addr.value;
-    frame_.cold().mode = key.mode;
+  /// Word by word: emitted code has stored one of the two just now, and a load of both at once would have to
+  /// wait until that is in the cache.
+  BlockKey key() const noexcept {
+    return {{__atomic_load_n(&frame_.cold().pc, __ATOMIC_RELAXED)},
+            __atomic_load_n(&frame_.cold().mode, __ATOMIC_RELAXED)};
+  }
+  void set_key(BlockKey key) noexcept {
+    __atomic_store_n(&frame_.cold().pc, key.addr.value, __ATOMIC_RELAXED);
+    __atomic_store_n(&frame_.cold().mode, key.mode, __ATOMIC_RELAXED);
   }
 
   /// Whether attention bits are set: `attend` must be called.

@@ -2,13 +2,13 @@
 #include "engine/translator.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <string>
 
 #include <ashlar/ir_text.hpp>
 
 #include "base/assert.hpp"
+#include "engine/sampled_time.hpp"
 
 namespace ashlar::engine {
 namespace {
@@ -37,41 +37,10 @@ class Hash {
   std::uint64_t state_ = 0x243f'6a88'85a3'08d3ull;
 };
 
-/// Counts a translation, and its time: reading the clock for each would be a twentieth of it.
-class SampledTime {
- public:
-  explicit SampledTime(StatsCell& stats) : stats_(stats), weight_(weight(stats)) {
-    if (weight_ != 0) begin_ = std::chrono::steady_clock::now();
-  }
-  ~SampledTime() {
-    if (weight_ == 0) return;
-    const auto time = std::chrono::steady_clock::now() - begin_;
-    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
-    stats_.add(Stat::translate_time, static_cast<std::uint64_t>(ns) * weight_);
-  }
-  SampledTime(const SampledTime&) = delete;
-  SampledTime& operator=(const SampledTime&) = delete;
-
-  /// A block has been made.
-  void count(std::uint64_t guest_instructions) const {
-    stats_.add(Stat::blocks_translated);
-    stats_.add(Stat::guest_instructions_translated, guest_instructions);
-  }
-
- private:
-  /// For how many translations this one stands.
-  static std::uint64_t weight(const StatsCell& stats) {
-    if constexpr (!kCounting) return 0;
-    constexpr std::uint64_t kAll = 32, kOneIn = 16;
-    const std::uint64_t before = stats.value(Stat::blocks_translated);
-    if (before < kAll) return 1;
-    return before % kOneIn == 0 ? kOneIn : 0;
-  }
-
-  StatsCell& stats_;
-  const std::uint64_t weight_;
-  std::chrono::steady_clock::time_point begin_;
-};
+void count(StatsCell& stats, std::uint64_t guest_instructions) {
+  stats.add(Stat::blocks_translated);
+  stats.add(Stat::guest_instructions_translated, guest_instructions);
+}
 
 #ifndef NDEBUG
 void verify_or_die(const ir::Block& block, const Frontend& frontend, const char* who) {
@@ -173,17 +142,23 @@ Translated Translator::translate_only(BlockKey key, TranslationBuffers& buffers)
 }
 
 Translated Translator::translate(BlockKey key, TranslationBuffers& buffers, StatsCell& stats) const {
-  const SampledTime time(stats);
+  const SampledTime time(stats, Stat::blocks_translated, Stat::translate_time);
   Translated translated = translate_only(key, buffers);
-  if (translated.block != nullptr) time.count(translated.block->guest_inst_count());
+  if (translated.block != nullptr) count(stats, translated.block->guest_inst_count());
   return translated;
 }
 
 std::optional<ir::Block> Translator::translate_in_place(BlockKey key, TranslationBuffers& buffers,
-                                                        StatsCell& stats, Fault& fault) const {
-  const SampledTime time(stats);
+                                                        StatsCell& stats, Fault& fault,
+                                                        CodeDigest* digest) const {
+  const SampledTime time(stats, Stat::blocks_translated, Stat::translate_time);
+  GuestMemory* memory = memory_;
+  if (memory != nullptr && digest != nullptr) {
+    buffers.memory.begin(memory_);
+    memory = &buffers.memory;
+  }
   buffers.builder.begin(key);
-  const TranslateResult result = frontend_.translate(key, memory_, limits_, buffers.builder);
+  const TranslateResult result = frontend_.translate(key, memory, limits_, buffers.builder);
   if (result.fetch_fault.kind != FaultKind::none) {
     fault = result.fetch_fault;
     return std::nullopt;
@@ -194,7 +169,11 @@ std::optional<ir::Block> Translator::translate_in_place(BlockKey key, Translatio
 #ifndef NDEBUG
   verify_or_die(block, frontend_, "the front end has made a block that does not verify:");
 #endif
-  time.count(block.guest_inst_count());
+  if (digest != nullptr) {
+    *digest = CodeDigest{};
+    if (memory_ != nullptr) *digest = buffers.memory.digest(block.guest_ranges());
+  }
+  count(stats, block.guest_inst_count());
   return block;
 }
 

@@ -77,10 +77,10 @@ class Translator {
       : frontend_(frontend), memory_(memory), limits_(limits) {}
 
   Translated translate(BlockKey key, TranslationBuffers& buffers, StatsCell& stats) const;
-  /// For a block that is executed once, now: it lies in the buffers, until they are used again, and has no
-  /// digest. Null: `fault`.
+  /// For a block that is needed only now: it lies in the buffers, until they are used again. Nothing:
+  /// `fault`. `digest` may be null.
   std::optional<ir::Block> translate_in_place(BlockKey key, TranslationBuffers& buffers, StatsCell& stats,
-                                              Fault& fault) const;
+                                              Fault& fault, CodeDigest* digest = nullptr) const;
   /// As the front end left it, for dumps.
   Translated translate_only(BlockKey key, TranslationBuffers& buffers) const;
 

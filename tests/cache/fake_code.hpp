@@ -54,7 +54,7 @@ inline codegen::Emitted fake_code(BlockKey key, const std::vector<BlockKey>& tar
     site.return_offset = site.stub_offset + 8;
     emitted.exits.push_back(site);
   }
-  words.insert(words.end(), filler_words, 0);
+  for (std::size_t i = 0; i < filler_words; ++i) words.push_back(0);
   words.push_back(~kFakeMagic);
   emitted.key = key;
   emitted.code.resize(words.size() * 8);

@@ -152,7 +152,7 @@ class ToyFrontend final : public Frontend {
 /// Memory with an executable, writable code area at kToyCode and a data page at kToyData; front end, context,
 /// executor.
 struct ToyMachine {
-  explicit ToyMachine(std::vector<Helper> helpers = {}, TranslateLimits limits = {})
+  explicit ToyMachine(std::vector<Helper> helpers = {}, TranslateLimits limits = {}, bool keep = true)
       : frontend(std::move(helpers)) {
     auto made = FlatMemory::create({1 << 20});
     REQUIRE(made);
@@ -160,7 +160,7 @@ struct ToyMachine {
     REQUIRE(memory->map({{kToyCode}, 0x8000}, Perm::read | Perm::write | Perm::exec));
     REQUIRE(memory->map({{kToyData}, 0x1000}, Perm::read | Perm::write));
     ContextConfig config;
-    config.keep_blocks_run_once = true;  // tests count translations
+    config.keep_blocks_run_once = keep;  // most tests count translations
     config.frontend = &frontend;
     config.memory = memory.get();
     config.translate = limits;
