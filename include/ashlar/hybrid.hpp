@@ -29,13 +29,13 @@ enum class CompileMode : std::uint8_t {
 struct HybridConfig {
   TierPreference preference = TierPreference::balanced;
   /// Entries of a block into the interpreter before it is compiled; at least 1. Entries are counted for each
-  /// block, by all vCPUs together, approximately.
-  std::uint32_t warm_executions = 40;
+  /// block, by all vCPUs together, approximately. What compiled code comes to is compiled as soon.
+  std::uint32_t warm_executions = 16;
   /// The same for TierPreference::interpreter; at least warm_executions.
   std::uint32_t hot_executions = 20'000;
-  /// So many times must blocks have become due before executable memory and a compiler are set up
-  /// (CompileMode::caller; the other modes do it at once). That costs as much as compiling some dozens of
-  /// blocks, which short programs need not pay; a block that is put off must become due anew.
+  /// So many times must blocks have become due before executable memory and a compiler are set up and threads
+  /// are started. That costs as much as compiling some dozens of blocks, which short programs need not pay; a
+  /// block that is put off must become due anew.
   std::uint32_t setup_after = 1;
   CompileMode mode = CompileMode::caller;
   /// Threads of CompileMode::workers, at least 1.

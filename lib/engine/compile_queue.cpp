@@ -2,6 +2,7 @@
 #include "engine/compile_queue.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/stats_cells.hpp"
 
@@ -25,7 +26,9 @@ class CompileQueue::Worker {
   void compile(const Request& request) {
     context_.epochs().enter(participant_);
     // Gone when the guest's code has changed meanwhile; then it must become hot anew.
-    if (IrBlock* const block = context_.ir_cache().find(request.key)) {
+    if (IrBlock* const block = context_.ir_cache().find(request.key); block != nullptr && !available_) {
+      block->refused.store(true, std::memory_order_relaxed);
+    } else if (block != nullptr) {
       cache::CodeCache::Removed removed;
       const Jit::Got got = context_.jit().get(request.key, request.flavour, stats_, removed, block);
       context_.see_off(removed);
@@ -38,14 +41,31 @@ class CompileQueue::Worker {
 
  private:
   ExecutionContext::Impl& context_;
+  const bool available_ = context_.jit().available();
   cache::EpochParticipant participant_;
   StatsCell stats_;
 };
 
 CompileQueue::CompileQueue(ExecutionContext::Impl& context, std::size_t capacity, unsigned threads)
-    : context_(context), capacity_(capacity) {
+    : context_(context), capacity_(capacity), wanted_threads_(threads) {
   requests_.reserve(capacity);
-  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+void CompileQueue::start() {
+  context_.jit();
+  std::lock_guard lock(mutex_);
+  start_threads();
+}
+
+/// Under the lock. Where the host has no more threads there are fewer, and perhaps none: everything is
+/// interpreted.
+void CompileQueue::start_threads() {
+  if (threads_.size() == wanted_threads_ || no_more_threads_) return;
+  try {
+    while (threads_.size() < wanted_threads_) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    no_more_threads_ = true;
+  }
 }
 
 CompileQueue::~CompileQueue() {
@@ -70,9 +90,11 @@ bool CompileQueue::offer(const BlockKey& key, cache::Flavour flavour, std::uint3
       same->heat += heat;
       return true;
     }
+    start_threads();
     const Request request{key, flavour, heat, offers_++};
     if (requests_.size() < capacity_) {
       requests_.push_back(request);
+      waiting_.store(requests_.size(), std::memory_order_relaxed);
       context_.stats().add(Stat::compile_queue_length);
     } else {
       const auto coldest =
@@ -96,6 +118,7 @@ bool CompileQueue::take(Request& request) {
   request = *hottest;
   *hottest = requests_.back();
   requests_.pop_back();
+  waiting_.store(requests_.size(), std::memory_order_relaxed);
   context_.stats().subtract(Stat::compile_queue_length);
   return true;
 }
@@ -117,6 +140,15 @@ void CompileQueue::work() {
   Worker worker(context_);
   std::unique_lock lock(mutex_);
   for (;;) {
+    if (requests_.empty() && !stopping_) {
+      // Waking a thread costs who offers as much as compiling half a block: where there was something to do,
+      // there is more soon.
+      lock.unlock();
+      constexpr int kTurns = 100;
+      for (int i = 0; i < kTurns && waiting_.load(std::memory_order_relaxed) == 0; ++i)
+        std::this_thread::yield();
+      lock.lock();
+    }
     filled_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
     if (stopping_) return;
     Request request;

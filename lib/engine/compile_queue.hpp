@@ -2,6 +2,7 @@
 // blocks from the dispatcher and never wait here.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -21,13 +22,15 @@ namespace ashlar::engine {
 /// whoever takes one looks it up, so that what has been invalidated meanwhile is not compiled.
 class CompileQueue {
  public:
-  /// `threads` 0: compile() must be called. The context must outlive the queue and have its Jit.
+  /// `threads` 0: compile() must be called. The context must outlive the queue.
   CompileQueue(ExecutionContext::Impl& context, std::size_t capacity, unsigned threads);
   /// Drops what waits, lets the threads finish what they are at.
   ~CompileQueue();
   CompileQueue(const CompileQueue&) = delete;
   CompileQueue& operator=(const CompileQueue&) = delete;
 
+  /// Has the threads begin, and what they need be set up, before there is something to compile.
+  void start();
   /// Queues the block, or makes it hotter where it is. False, and nothing done, when all that waits is hotter
   /// or another thread is at the queue just now: ask again later. Waits for nobody.
   bool offer(const BlockKey& key, cache::Flavour flavour, std::uint32_t heat);
@@ -49,6 +52,7 @@ class CompileQueue {
   class Worker;
 
   bool take(Request& request);
+  void start_threads();
   void work();
 
   ExecutionContext::Impl& context_;
@@ -59,7 +63,10 @@ class CompileQueue {
   std::uint64_t offers_ = 0;
   unsigned busy_ = 0;
   bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  std::atomic<std::size_t> waiting_{0};  ///< requests_.size(), for who does not hold the lock
+  const unsigned wanted_threads_;
+  bool no_more_threads_ = false;
+  std::vector<std::thread> threads_;  ///< none until there is something to do
 };
 
 }  // namespace ashlar::engine

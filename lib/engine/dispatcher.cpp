@@ -71,8 +71,8 @@ class Pause {
 
 }  // namespace
 
-Dispatcher::Choice Dispatcher::choose(const BlockKey& key, bool next) {
-  if (selector_ != nullptr) return choose_by_policy(key, next);
+Dispatcher::Choice Dispatcher::choose(const BlockKey& key, From from) {
+  if (selector_ != nullptr) return choose_by_policy(key, from);
   Choice choice;
   choice.alone = true;
   if (mine_ == nullptr) return choice;
@@ -83,10 +83,12 @@ Dispatcher::Choice Dispatcher::choose(const BlockKey& key, bool next) {
   return choice;
 }
 
-Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, bool next) {
+Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) {
   const TierRules rules = selector_->rules();
   Choice choice;
   TierCounters counters;
+  counters.near = from == From::emitted || from == From::emitted_exit;
+  if (jit_ == nullptr) adopt_compiler();
   Translation* const found = mine_ != nullptr ? jit_->code().find(key, flavour_) : nullptr;
   counters.compiled = found != nullptr;
   const auto run_found = [&] {
@@ -107,7 +109,9 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, bool next) 
     return choice;
   }
 
-  choice.block = next && rules.threshold() > 1 ? session_.find_next(key) : session_.find(key);
+  // Next to code that is warm, blocks run more than once as a rule.
+  const bool may_run_once = (from == From::elsewhere || from == From::emitted) && rules.threshold() > 1;
+  choice.block = may_run_once ? session_.find_next(key) : session_.find(key);
   IrBlock* const block = choice.block.block;
   if (block == nullptr) {
     choice.fault = choice.block.fault;
@@ -115,16 +119,17 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, bool next) 
   }
   choice.hit = choice.block.hit;
   if (choice.block.unpublished) return choice;
-  const std::uint32_t executions = block->executions.load(std::memory_order_relaxed);
-  counters.executions = executions + 1;
+  counters.executions = block->executions.load(std::memory_order_relaxed) + 1;
   counters.refused = !compiles() || block->refused.load(std::memory_order_relaxed);
   switch (choose_tier(counters, rules)) {
     case TierChoice::run_compiled:
       return run_found();
     case TierChoice::compile: {
       if (CompileQueue* const queue = selector_->queue()) {
-        const Pause pause(context_.stats(), session_.stats());
-        queue->offer(key, flavour_, counters.executions);
+        if (jit_ != nullptr || selector_->worth_a_compiler()) {
+          const Pause pause(context_.stats(), session_.stats());
+          queue->offer(key, flavour_, std::max(counters.executions, rules.threshold()));
+        }
       } else if (mine_ != nullptr || get_compiler()) {
         const Jit::Got got = compile(key, block);
         choice.translation = got.translation;
@@ -146,16 +151,18 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, bool next) 
   return choice;
 }
 
+void Dispatcher::adopt_compiler() {
+  jit_ = context_.jit_if_made();
+  if (jit_ != nullptr && jit_->available()) mine_ = &session_.data().jit(*jit_);
+}
+
 bool Dispatcher::get_compiler() {
-  if (jit_ == nullptr) {
-    jit_ = context_.jit_if_made();
-    if (jit_ == nullptr && selector_->worth_a_compiler()) {
-      session_.float_env().leave(frame_);
-      const Pause pause(context_.stats(), session_.stats());
-      jit_ = &context_.jit();
-    }
-    if (jit_ != nullptr && jit_->available()) mine_ = &session_.data().jit(*jit_);
+  if (jit_ == nullptr && context_.jit_if_made() == nullptr && selector_->worth_a_compiler()) {
+    session_.float_env().leave(frame_);
+    const Pause pause(context_.stats(), session_.stats());
+    context_.jit();
   }
+  if (jit_ == nullptr) adopt_compiler();
   return mine_ != nullptr;
 }
 
@@ -184,6 +191,7 @@ ExecutionResult Dispatcher::run() {
   Translation* from = nullptr;
   IrBlock* interpreted_from = nullptr;
   std::uint32_t exit = 0;
+  From asked_from = From::elsewhere;
   for (;;) {
     if (session_.attention()) {
       from = nullptr;
@@ -197,7 +205,7 @@ ExecutionResult Dispatcher::run() {
       jumps = &mine_->select(session_.data().tables(), key.mode, flavour_);
       if (session_.attention()) continue;
     }
-    const Choice choice = choose(key, true);
+    const Choice choice = choose(key, asked_from);
     if (choice.translation == nullptr) {
       from = nullptr;
       IrBlock* const previous = std::exchange(interpreted_from, nullptr);
@@ -213,6 +221,7 @@ ExecutionResult Dispatcher::run() {
       } else {
         session_.remember(choice.block);
       }
+      asked_from = From::elsewhere;
       interp::RunState state = interpreter_state(*block);
       // At least 2, so that a block that was set back to 0 is entered.
       state.hot_threshold = compiles() ? std::max(selector_->rules().threshold(), 2u) : ~0u;
@@ -233,6 +242,7 @@ ExecutionResult Dispatcher::run() {
       JitVcpu::enter(*jumps, *choice.translation);
     }
     from = nullptr;
+    asked_from = From::elsewhere;
     enter(*choice.translation, key.mode);
     VcpuCold& cold = frame_.cold();
     const auto* at = reinterpret_cast<const std::byte*>(cold.exit_info);
@@ -247,6 +257,7 @@ ExecutionResult Dispatcher::run() {
           case ExitKind::call:
             from = ref.from;
             exit = ref.exit;
+            asked_from = From::emitted_exit;
             break;
           case ExitKind::attention:
             break;
@@ -261,6 +272,7 @@ ExecutionResult Dispatcher::run() {
       }
       case HostExit::jump:
         session_.stats().add(Stat::jump_cache_misses);
+        asked_from = From::emitted;
         break;
       case HostExit::mode:
         break;
@@ -308,7 +320,7 @@ inline Translation* Dispatcher::find_compiled(BlockKey key) {
 }
 
 void Dispatcher::execute_missing(const BlockKey& key, ExecutionResult& result) {
-  const Choice choice = choose(key, false);
+  const Choice choice = choose(key, From::caller);
   if (choice.translation != nullptr) {
     run_single(*choice.translation, key.mode, result);
   } else if (choice.fault.kind != FaultKind::none) {

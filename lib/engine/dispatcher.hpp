@@ -48,6 +48,8 @@ class Dispatcher {
   }
   /// Whether blocks can be compiled, as far as is known.
   bool compiles() const noexcept { return jit_ == nullptr || mine_ != nullptr; }
+  /// Takes the compiler that somebody has made since, if somebody has.
+  void adopt_compiler();
   /// Sees to a compiler, if it is worth while now. False: interpret.
   bool get_compiler();
 
@@ -59,9 +61,15 @@ class Dispatcher {
     bool hit = false;
     bool alone = false;  ///< interpret this one block, then choose again
   };
-  /// `next`: the block is run now, and need not be kept if it is the first time.
-  Choice choose(const BlockKey& key, bool next);
-  Choice choose_by_policy(const BlockKey& key, bool next);
+  /// Where a block is asked for from.
+  enum class From : std::uint8_t {
+    caller,       ///< execute_block
+    elsewhere,    ///< run: its begin, the interpreter, a stop
+    emitted,      ///< emitted code by an indirect jump
+    emitted_exit  ///< emitted code by an exit, which leads nowhere else
+  };
+  Choice choose(const BlockKey& key, From from);
+  Choice choose_by_policy(const BlockKey& key, From from);
   /// Compiles in this thread; `source` as for Jit::get.
   Jit::Got compile(const BlockKey& key, const IrBlock* source);
   Jit::Got get(const BlockKey& key);

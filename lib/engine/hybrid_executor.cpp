@@ -25,9 +25,10 @@ HybridConfig in_range(HybridConfig config) {
 
 struct HybridExecutor::Impl {
   Impl(ExecutionContext& of, const HybridConfig& config) : context(of) {
-    if (config.mode != CompileMode::caller && context.impl().jit().available()) {
+    if (config.mode != CompileMode::caller) {
       const unsigned threads = config.mode == CompileMode::workers ? config.compile_threads : 0;
       queue.emplace(context.impl(), config.queue_capacity, threads);
+      if (config.setup_after <= 1) queue->start();
     }
     selector.emplace(config, queue ? &*queue : nullptr);
   }

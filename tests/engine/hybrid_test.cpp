@@ -41,6 +41,7 @@ TEST_CASE("the policy, as a table") {
     std::uint32_t executions;
     bool is_compiled, refused;
     TierChoice choice;
+    bool near = false;
   };
   const Row rows[] = {
       {balanced, 1, false, false, interpret},
@@ -62,13 +63,17 @@ TEST_CASE("the policy, as a table") {
       {interpreter, 100, false, true, interpret},
       {interpreter, 99, true, false, interpret},
       {interpreter, 100, true, false, run_compiled},
+      {balanced, 1, false, false, compile, true},
+      {balanced, 1, false, true, interpret, true},
+      {interpreter, 99, false, false, interpret, true},
+      {interpreter, 100, false, false, compile, true},
   };
   for (const Row& row : rows) {
     CAPTURE(static_cast<int>(row.preference));
     CAPTURE(row.executions);
     CAPTURE(row.is_compiled);
     CAPTURE(row.refused);
-    CHECK(choose_tier({row.executions, row.is_compiled, row.refused}, {row.preference, 10, 100}) ==
+    CHECK(choose_tier({row.executions, row.is_compiled, row.near, row.refused}, {row.preference, 10, 100}) ==
           row.choice);
   }
 }
@@ -113,7 +118,7 @@ TEST_CASE("run: cold code is not compiled, a loop is, and the numbers say so") {
   cpu->set_slot(3, 10'000);
   const ExecutionResult result = hybrid.run(*cpu);
   CHECK(result.reason == ExitReason::syscall);
-  CHECK(result.tier == Tier::interpreter);  // the block behind the loop
+  CHECK(result.tier == Tier::jit);  // the block behind the loop as well: compiled code has come to it
   CHECK(cpu->slot(0) == 70 + 40 + 10'000);
   CHECK(m.stat(Stat::blocks_compiled) <= before + 3);
   CHECK(m.stat(Stat::blocks_compiled) >= before + 2);

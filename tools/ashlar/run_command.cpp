@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include <ashlar/debug.hpp>
@@ -125,10 +126,12 @@ int run_command(const RunOptions& options) {
     const StatsSnapshot stats = (*process)->stats();
     std::fputs((options.stats == "json" ? stats.to_json() + "\n" : stats.to_table()).c_str(), stderr);
   }
-  // The host frees the memory of a process that ends faster than we would, block by block. But listeners must
-  // be told of nothing any more when they go.
-  [[maybe_unused]] static const linux_user::Process* left_to_the_host = nullptr;
-  if (listeners.empty()) left_to_the_host = process->release();
+  // The host frees the memory of a process that ends faster than we would, block by block, and ends threads
+  // that compile. But listeners must be told of nothing any more when they go.
+  if (listeners.empty()) {
+    std::fflush(nullptr);
+    std::_Exit(status.status);
+  }
   return status.status;
 }
 
