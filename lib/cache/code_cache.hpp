@@ -72,6 +72,11 @@ class CodeCache {
 
   /// To be called on look-ups in the dispatcher: eviction takes what has not been touched for long.
   void touch(const Translation& translation) noexcept { space_.touch(translation.chunk_); }
+  /// The same in two steps, the first of which is done once.
+  CodeSpace::LastUse& last_use(const Translation& translation) noexcept {
+    return space_.last_use(translation.chunk_);
+  }
+  void touch(CodeSpace::LastUse& last_use) noexcept { space_.touch(last_use); }
 
   // --- making ---
 

@@ -85,9 +85,12 @@ class CodeSpace {
   Translation* find(const void* at) const noexcept;
 
   /// The translation is in use: its chunk is warm.
-  void touch(std::uint32_t chunk) noexcept {
+  void touch(std::uint32_t chunk) noexcept { touch(chunks_[chunk].last_use); }
+  /// The same, by what `last_use` gave.
+  using LastUse = std::atomic<std::uint64_t>;
+  LastUse& last_use(std::uint32_t chunk) noexcept { return chunks_[chunk].last_use; }
+  void touch(LastUse& last) noexcept {
     const std::uint64_t now = clock_.load(std::memory_order_relaxed);
-    std::atomic<std::uint64_t>& last = chunks_[chunk].last_use;
     if (last.load(std::memory_order_relaxed) != now) last.store(now, std::memory_order_relaxed);
   }
 

@@ -8,6 +8,7 @@
 #include "base/assert.hpp"
 #include "base/float_unit.hpp"
 #include "codegen/restore.hpp"
+#include "engine/known_blocks.hpp"
 #include "interp/interpreter.hpp"
 #include "mem/fault_info.hpp"
 #include "mem/reservations.hpp"
@@ -335,17 +336,34 @@ void Dispatcher::execute_missing(const BlockKey& key, ExecutionResult& result) {
 
 inline void Dispatcher::run_single(const Translation& translation, std::uint64_t mode,
                                    ExecutionResult& result) {
-  const std::uint32_t exit = enter_single(translation, mode);
+  // From the next time on execute_block takes the short way.
+  session_.data().enter_single(*jit_, translation);
+  settle(translation, enter_single(translation, mode), mode, result);
+}
+
+void Dispatcher::finish_one(const Translation& translation, std::uint32_t exit, std::uint64_t mode,
+                            ExecutionResult& result) {
+  flavour_.linked = false;
+  settle(translation, exit, mode, result);
+  if (result.reason == ExitReason::block_done && session_.attention() && session_.attend())
+    result.reason = ExitReason::halted;
+}
+
+void Dispatcher::settle(const Translation& translation, std::uint32_t exit, std::uint64_t mode,
+                        ExecutionResult& result) {
   if (exit == codegen::kSingleJump) return;
+  std::optional<ExecutionResult> stopped;
   if (exit == codegen::kSingleFault) [[unlikely]] {
-    if (auto stopped = recover(mode)) result = *stopped;
-    return;
+    stopped = recover(mode);
+  } else {
+    const codegen::ExitSite& site = translation.exits()[exit].site;
+    session_.set_key(site.target);
+    if (site.kind == ExitKind::stop) stopped = stop(site.stop_reason, site.detail, Tier::jit);
   }
-  const codegen::ExitSite& site = translation.exits()[exit].site;
-  session_.set_key(site.target);
-  if (site.kind == ExitKind::stop) {
-    if (auto stopped = stop(site.stop_reason, site.detail, Tier::jit)) result = *stopped;
-  }
+  if (!stopped) return;
+  const bool hit = result.cache_hit;
+  result = *stopped;
+  result.cache_hit = hit;
 }
 
 void Dispatcher::prepare(std::span<const BlockKey> keys) {
@@ -506,11 +524,13 @@ ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, cons
 
 std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
                                std::span<ExecutionResult> results, TierSelector* selector) {
-  Dispatcher dispatcher(context, vcpu, false, selector);
   const std::size_t count = std::min(keys.size(), results.size());
+  const KnownRun known = run_known(context, vcpu, keys.first(count), results, selector);
+  if (known.ended || known.done == count) return known.done;
+  Dispatcher dispatcher(context, vcpu, false, selector);
   // What is missing is made ready together with those behind it, once.
-  std::span<const BlockKey> due = keys.first(count);
-  for (std::size_t i = 0; i < count; ++i) {
+  std::span<const BlockKey> due = keys.subspan(known.done, count - known.done);
+  for (std::size_t i = known.done; i < count; ++i) {
     dispatcher.execute_one(keys[i], due, results[i]);
     if (!due.empty()) due = due.subspan(1);
     if (results[i].reason != ExitReason::block_done) return i + 1;
@@ -521,6 +541,7 @@ std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std:
 ExecutionResult execute_one_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, BlockKey key,
                                        TierSelector* selector) {
   ExecutionResult result;
+  if (run_known(context, vcpu, {&key, 1}, {&result, 1}, selector).done != 0) return result;
   std::span<const BlockKey> due;
   Dispatcher(context, vcpu, false, selector).execute_one(key, due, result);
   return result;

@@ -20,10 +20,11 @@ namespace ashlar::engine {
 class Dispatcher {
  public:
   /// `selector`: null, or must outlive this.
-  Dispatcher(ExecutionContext::Impl& context, Vcpu& vcpu, bool count_fuel, TierSelector* selector = nullptr)
+  Dispatcher(ExecutionContext::Impl& context, Vcpu& vcpu, bool count_fuel, TierSelector* selector = nullptr,
+             Session::Place place = Session::Place::outside)
       : context_(context),
         jit_(selector == nullptr ? &context.jit() : context.jit_if_made()),
-        session_(context, vcpu, form(jit_, selector)),
+        session_(context, vcpu, form(jit_, selector), place),
         frame_(vcpu.frame()),
         vcpu_(vcpu),
         selector_(selector) {
@@ -36,6 +37,11 @@ class Dispatcher {
   /// `due`: what is to be executed next, from this one on; empty when it has been prepared, or if nothing is
   /// to be.
   void execute_one(BlockKey key, std::span<const BlockKey>& due, ExecutionResult& result);
+
+  /// After a block of compiled code that was entered elsewhere: sees to what it has stopped for, and to
+  /// attention.
+  void finish_one(const cache::Translation& translation, std::uint32_t exit, std::uint64_t mode,
+                  ExecutionResult& result);
 
  private:
   /// Compiles those of a batch together that execute_one would compile now.
@@ -86,7 +92,10 @@ class Dispatcher {
   cache::Translation* find_compiled(BlockKey key);
   /// The block of the vCPU's key, which find_compiled has not found.
   void execute_missing(const BlockKey& key, ExecutionResult& result);
-  /// Runs one block of compiled code; what it stops for goes into the result.
+  /// What a single block has stopped for goes into the result.
+  void settle(const cache::Translation& translation, std::uint32_t exit, std::uint64_t mode,
+              ExecutionResult& result);
+  /// Runs one block of compiled code, and settles.
   void run_single(const cache::Translation& translation, std::uint64_t mode, ExecutionResult& result);
 
   interp::RunState interpreter_state(IrBlock& block);

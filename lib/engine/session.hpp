@@ -14,15 +14,23 @@ namespace ashlar::engine {
 
 class Session {
  public:
+  /// `inside`: the caller has entered the epoch domain, and leaves it.
+  enum class Place : std::uint8_t { outside, inside };
   /// `form`: how blocks are made that the caller finds missing.
-  Session(ExecutionContext::Impl& context, Vcpu& vcpu, IrBlock::Form form)
-      : context_(context), frame_(vcpu.frame()), data_(VcpuData::of(vcpu, context)), form_(form) {
+  Session(ExecutionContext::Impl& context, Vcpu& vcpu, IrBlock::Form form, Place place = Place::outside)
+      : context_(context),
+        frame_(vcpu.frame()),
+        data_(VcpuData::of(vcpu, context)),
+        form_(form),
+        place_(place) {
+    if (place_ == Place::inside) return;
     context_.epochs().enter(data_.participant());
     data_.begin();
     data_.stats().add(Stat::runs);
   }
   ~Session() {
     float_env_.leave(frame_);
+    if (place_ == Place::inside) return;
     data_.end();
     context_.epochs().leave(data_.participant());
   }
@@ -135,6 +143,7 @@ class Session {
   VcpuFrame& frame_;
   VcpuData& data_;
   const IrBlock::Form form_;
+  const Place place_;
   GuestFloatEnv float_env_;
 };
 

@@ -140,6 +140,7 @@ interp::JumpTable& VcpuData::choose_table(std::uint64_t mode, RoundingMode round
 void VcpuData::forget() noexcept {
   // First: what is removed later is not stale for this generation.
   tables_->generation = registry_->generation();
+  if (tables_->singles != nullptr) tables_->singles->clear();
   for (const auto& table : tables_->blocks) table->blocks.clear();
   if (jit_ != nullptr) {
     jit_->forget(*tables_);
@@ -149,7 +150,13 @@ void VcpuData::forget() noexcept {
   }
 }
 
+void VcpuData::find_singles() {
+  if (tables_->singles == nullptr) tables_->singles = std::make_unique<ZeroPages<VcpuTables::Singles>>();
+  singles_ = &**tables_->singles;
+}
+
 void VcpuData::lend() noexcept {
+  singles_ = nullptr;
   if (jit_ != nullptr) jit_->put_away();
   registry_->give(std::move(tables_));
 }

@@ -86,6 +86,7 @@ class VcpuData {
   }
 
   Vcpu& vcpu() noexcept { return vcpu_; }
+  bool belongs_to(const ExecutionContext::Impl& context) const noexcept { return context_ == &context; }
   cache::EpochParticipant& participant() noexcept { return participant_; }
   StatsCell& stats() noexcept { return stats_; }
 
@@ -100,6 +101,14 @@ class VcpuData {
       lend();
   }
   VcpuTables& tables() noexcept { return *tables_; }
+  /// Translations for execute_block; outside as well. Null if there are none.
+  const VcpuTables::Singles* singles() const noexcept { return singles_; }
+  void enter_single(Jit& jit, const cache::Translation& translation) {
+    if (singles_ == nullptr) find_singles();
+    const BlockKey key = translation.key();
+    singles_->entries[VcpuTables::Singles::index(key.addr.value)] = {key.addr.value, key.mode, &translation,
+                                                                     &jit.code().last_use(translation)};
+  }
   TranslationBuffers& buffers() noexcept { return tables_->buffers; }
 
   /// The block of this key, if it is in the table that was used last.
@@ -136,9 +145,11 @@ class VcpuData {
 
   static VcpuData& bind(Vcpu& vcpu, ExecutionContext::Impl& context);
   interp::JumpTable& choose_table(std::uint64_t mode, RoundingMode rounding);
+  void find_singles();
   void lend() noexcept;
 
-  ExecutionContext::Impl* context_;  ///< null once the context is gone
+  ExecutionContext::Impl* context_;         ///< null once the context is gone
+  VcpuTables::Singles* singles_ = nullptr;  ///< in tables_: every look-up less is some percent of a call
   Vcpu& vcpu_;
   std::unique_ptr<VcpuTables> tables_;
   std::unique_ptr<JitVcpu> jit_;

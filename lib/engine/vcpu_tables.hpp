@@ -11,6 +11,7 @@
 #include <ashlar/float_env.hpp>
 
 #include "base/zero_pages.hpp"
+#include "cache/code_cache.hpp"
 #include "cache/translation.hpp"
 #include "codegen/runtime.hpp"
 #include "engine/ir_cache.hpp"
@@ -33,6 +34,17 @@ struct VcpuTables {
     cache::Flavour flavour;
     ZeroPages<codegen::JumpCache> cache;
   };
+  /// Translations for execute_block, of any mode.
+  struct Singles {
+    static constexpr std::size_t kEntries = 1024;
+    struct Entry {
+      std::uint64_t addr, mode;
+      const cache::Translation* translation;  // null: empty
+      cache::CodeSpace::LastUse* last_use;
+    };
+    Entry entries[kEntries];
+    static std::size_t index(std::uint64_t addr) noexcept { return (addr >> 1) & (kEntries - 1); }
+  };
   /// Of each kind. A front end with more modes than this in use rebuilds tables.
   static constexpr std::size_t kMost = 8;
 
@@ -40,6 +52,7 @@ struct VcpuTables {
   Blocks* current_blocks = nullptr;
   std::vector<std::unique_ptr<Translations>> translations;
   Translations* current_translations = nullptr;
+  std::unique_ptr<ZeroPages<Singles>> singles;  ///< null: none has been run
   TranslationBuffers buffers;
   IrBlock::Once once;
   /// The flush (VcpuRegistry::generation) since which nothing stale has been entered.
@@ -50,6 +63,7 @@ struct VcpuTables {
     current_blocks = nullptr;
     translations.clear();
     current_translations = nullptr;
+    singles.reset();
   }
 };
 
