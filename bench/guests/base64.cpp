@@ -50,7 +50,7 @@ static uint32_t next_char(const uint8_t*& p) {
 }
 
 int main(int argc, char** argv) {
-  const long rounds = size_argument(argc, argv, 60);
+  const long rounds = size_argument(argc, argv, 80);
   int8_t value[256] = {};
   for (int i = 0; i < 64; i++) value[uint8_t(digits[i])] = int8_t(i);
   Rng rng;

@@ -31,7 +31,7 @@ static void fft(std::vector<Complex>& a, const std::vector<Complex>& roots, bool
 }
 
 int main(int argc, char** argv) {
-  const long rounds = size_argument(argc, argv, 600);
+  const long rounds = size_argument(argc, argv, 700);
   const size_t n = 1 << 14;
   std::vector<Complex> a(n), roots(n / 2);
   Rng rng;

@@ -41,6 +41,11 @@ class Unicorn {
   }
   /// Until its return, whose target ends the emulation.
   void execute(std::size_t copy) { need(uc_emu_start(engine_.get(), address(copy), Rig::kCode, 0, 0)); }
+  std::uint64_t x(unsigned n) const {
+    std::uint64_t value = 0;
+    need(uc_reg_read(engine_.get(), static_cast<int>(UC_RISCV_REG_X0 + n), &value));
+    return value;
+  }
 
  private:
   struct Close {
@@ -53,6 +58,14 @@ class Unicorn {
   std::size_t size_;
   std::unique_ptr<uc_engine, Close> engine_;
 };
+
+/// The peer must have done what we do, or the comparison says nothing.
+void check(const Unicorn& unicorn, const std::vector<std::uint32_t>& block) {
+  Rig rig;
+  rig.execute_or_die(rig.put_copies(block, 1)[0]);
+  for (unsigned n = 1; n < 32; ++n)
+    if (rig.vcpu().slot(riscv::x(n)) != unicorn.x(n)) die("Unicorn's registers are not ours");
+}
 
 void compile(benchmark::State& state, Kind kind, unsigned size) {
   const auto block = make_block(kind, size);
@@ -70,8 +83,10 @@ void compile(benchmark::State& state, Kind kind, unsigned size) {
 }
 
 void hit(benchmark::State& state, Kind kind, unsigned size) {
-  Unicorn unicorn(make_block(kind, size), 1);
+  const auto block = make_block(kind, size);
+  Unicorn unicorn(block, 1);
   unicorn.execute(0);
+  check(unicorn, block);
   for (auto _ : state) unicorn.execute(0);
 }
 

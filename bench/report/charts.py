@@ -159,7 +159,9 @@ def lines(curves, label, x_axis, y_axis, x_tick, y_tick, x_title, marks=(), dots
                       f'<title>{html.escape(name)}: {html.escape(y_tick(y))}</title></circle>' for x, y in points]
     for x, y, what in marks:
         parts.append(f'<circle class="dot" cx="{x_axis(x):.1f}" cy="{y_axis(y):.1f}" r="4"/>')
-        parts.append(text(x_axis(x) - 6, y_axis(y) - 9, what, 'end', 'value'))
+        left = x_axis(x) < (x_axis.begin + x_axis.end) / 2
+        parts.append(text(x_axis(x) + (-5 if left else 5), y_axis(y) + (18 if left else -9), what,
+                          'start' if left else 'end', 'value'))
     return legend([(s, n, *d) for s, n, _, *d in curves]) + svg(y_axis.begin + 38, parts, label)
 
 

@@ -165,8 +165,9 @@ def scale(result):
     for n in sizes:
         rows.append([f'{n:,}'] + [with_half(f) if f else '–' for f in (
             get(n, 'code_per_block'), get(n, 'memory_per_block'), get(n, 'interpreter/memory_per_block'), get(n, 'peak'))])
-    out += '<h3>Memory</h3>' + table(['blocks', 'host code a block', 'all memory a block, JIT', 'interpreter',
-                                      'peak of the process, JIT'], rows)
+    out += '<h3>Memory</h3>' + table(['blocks', 'host code', 'memory, JIT', 'memory, interp', 'peak, JIT'], rows)
+    out += ('<p class="soft">Host code and all resident memory for each block, and the most that the process with the JIT '
+            'ever had, guest memory included.</p>')
     return ('<h2>As the work grows</h2><p class="soft">Different blocks of five integer instructions in one context.</p>' + out)
 
 

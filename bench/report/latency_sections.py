@@ -73,7 +73,9 @@ def cold_to_hot(result):
             charts.lines(curves, 'time of the first N executions', x, y, lambda n: f'{n:g}', si,
                          'executions of a block that was cold at first', marks),
             'Time that the first N executions of a block took together, measured at each power of two: 20 integer '
-            'instructions, by <code>execute_block</code>, medians over 128 new blocks a run, by the wall clock.'))
+            'instructions, by <code>execute_block</code>, medians over 128 new blocks a run, by the wall clock. New blocks take '
+            'new memory, and the executions before have left the host’s caches cold for translating: the beginning costs more '
+            'than in the table below.'))
     rows = []
     for kind in KINDS:
         for size in SIZES:

@@ -52,10 +52,14 @@ def machine():
             'memory': f'{os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30:.0f} GiB'}
 
 
-def versions(context, with_guests):
+def commit():
+    return output('git', 'describe', '--always', '--dirty')
+
+
+def versions(context, built_from, with_guests):
     """Of everything that has a part in the figures; `context` is Google Benchmark's."""
-    found = {'Ashlar': context.get('ashlar'), 'at commit': output('git', 'describe', '--always', '--dirty'),
-             'built with': context.get('compiler'), 'Unicorn': context.get('Unicorn'), 'oneTBB': context.get('oneTBB')}
+    found = {'Ashlar': context.get('ashlar'), 'at commit': built_from, 'built with': context.get('compiler'),
+             'Unicorn': context.get('Unicorn'), 'oneTBB': context.get('oneTBB')}
     if with_guests:
         found['native programs'] = output('g++', '--version')
         found['guest programs'] = output('riscv64-linux-gnu-g++', '--version')
