@@ -43,7 +43,8 @@ struct VcpuTables {
       cache::CodeSpace::LastUse* last_use;
     };
     Entry entries[kEntries];
-    static std::size_t index(std::uint64_t addr) noexcept { return (addr >> 1) & (kEntries - 1); }
+    /// Neighbours are kept apart, whether they are ids or code, and so are the beginnings of pages.
+    static std::size_t index(std::uint64_t addr) noexcept { return (addr ^ addr >> 9) & (kEntries - 1); }
   };
   /// Of each kind. A front end with more modes than this in use rebuilds tables.
   static constexpr std::size_t kMost = 8;
