@@ -52,6 +52,27 @@ def machine():
             'memory': f'{os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30:.0f} GiB'}
 
 
+class OtherWork:
+    """How busy the machine is with what is not ours, from now on. The load average would do, but looks back for minutes."""
+
+    def __init__(self):
+        self.begin = self.now()
+
+    @staticmethod
+    def now():
+        """(CPU seconds of the machine that were not idle, all of them, ours)"""
+        with open('/proc/stat', encoding='utf-8') as file:
+            fields = [int(x) / os.sysconf('SC_CLK_TCK') for x in file.readline().split()[1:9]]
+        idle = fields[3] + fields[4]
+        times = os.times()
+        return sum(fields) - idle, sum(fields), times.user + times.system + times.children_user + times.children_system
+
+    def share(self):
+        """Of all CPUs' time."""
+        busy, whole, ours = (b - a for a, b in zip(self.begin, self.now()))
+        return max(busy - ours, 0) / max(whole, 1e-9)
+
+
 def commit():
     return output('git', 'describe', '--always', '--dirty')
 

@@ -44,11 +44,10 @@ th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: 
 
 def head(result):
     machine, escape = result['machine'], html.escape
-    load = ' and '.join(f'{x:.1f}' for x in machine['load'])
     parts = [
         '<h1>Ashlar: what it costs to make blocks, to find them and to run them</h1>',
         f'<p class="soft">{escape(result["when"])} · {escape(machine["cpu"])}, {machine["cores"]} cores, {machine["memory"]}, '
-        f'{escape(machine["system"])}, load {load} at the beginning and the end · '
+        f'{escape(machine["system"])}, other work took {machine["other_work"]:.0%} of its time · '
         + ' · '.join(f'{escape(k)} {escape(v)}' for k, v in result['versions'].items()) + '</p>']
     runs = []
     for part, what in (('latency', 'latency'), ('engine', 'of the engine’s figures'), ('scale', 'of the figures of scale')):
@@ -65,7 +64,7 @@ def head(result):
                  'says otherwise; figures are medians, whiskers and ± the middle half of the runs.</p>')
     if result['quick']:
         parts.append('<p class="soft">The short set: fewer figures from fewer runs.</p>')
-    if max(machine['load']) > machine['cores']:
+    if machine['other_work'] > 0.1:
         parts.append('<p class="miss">The machine was busy with other work: times are longer and wider than on a quiet '
                      'one.</p>')
     return ''.join(parts)

@@ -4,7 +4,7 @@ import math
 import re
 import statistics
 
-SCHEMA = 2
+SCHEMA = 3
 # A change counts when the medians differ by more than this and by more than the noise of both together.
 LEAST_CHANGE = 0.03
 
