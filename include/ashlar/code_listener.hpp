@@ -28,6 +28,11 @@ struct PublishedCode {
   /// With ContextConfig::count_executions: how often code of this key was entered, counted by that code
   /// itself without synchronisation. To be read as an atomic; valid as long as the context. Else null.
   std::uint64_t* executions = nullptr;
+  /// With ContextConfig::count_ways, likewise: how often each of the N guest instructions of `points` was
+  /// executed, each in the code along the block; how often the block was left or shortened by the side exit
+  /// of each, where that takes code of its own; then how often the block was entered from elsewhere, its
+  /// final branch taken, and not taken, where these take code of their own: 2 * N + 3 counters. Else empty.
+  std::span<std::uint64_t> ways{};
 };
 
 /// Told of all host code of a context: set ContextConfig::code_listeners. Called on the thread that compiles,

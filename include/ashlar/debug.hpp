@@ -1,10 +1,12 @@
 // Emitted code in profilers and debuggers: code listeners for perf's map files, perf's jitdump, and GDB's JIT
-// interface, and a profiler. All are for the process they are made in, and thread-safe.
+// interface, a profiler, and a meter of the code's quality. All are for the process they are made in, and
+// thread-safe.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ashlar/code_listener.hpp>
@@ -79,5 +81,50 @@ class ASHLAR_API Profiler : public CodeListener {
 /// A profiler for one context: a listener of its code. One at a time in a process: invalid_argument;
 /// out_of_memory. `name` is called by `profile`.
 ASHLAR_API Result<std::unique_ptr<Profiler>> make_profiler(Namer name);
+
+/// What a program has executed of a block, and the code that hosts need for it.
+struct MeasuredBlock {
+  struct Host {
+    /// Host instructions executed.
+    std::uint64_t executed = 0;
+    /// Bytes of the block's code, with what lies out of line.
+    std::uint64_t bytes = 0;
+  };
+  BlockKey key;
+  std::string symbol;
+  std::uint32_t guest_instructions = 0;
+  std::uint64_t guest_executed = 0;
+  std::vector<Host> hosts;  ///< in the order of CodeMeasure::hosts
+};
+
+/// Host instructions by guest instruction. Each instruction counts as often as its way through the block was
+/// taken: along the block, by a side exit's code out of line, by the final branch's two ends. Linked exits:
+/// the code that asks for a link does not count, nor does what is executed when something is missing or wrong
+/// (an address that the inline check does not cover, a miss of the jump cache, an overflow of the
+/// return-address stack), nor the library's routines that emitted code calls. A guest instruction whose code
+/// branches within itself counts with all of it.
+struct CodeMeasure {
+  std::vector<std::string> hosts;
+  /// Most executed guest instructions first.
+  std::vector<MeasuredBlock> blocks;
+  /// Blocks that have been executed but are not among `blocks`: their guest code is not there any more.
+  std::uint64_t blocks_gone = 0;
+
+  /// Sums, and the first `most` blocks.
+  ASHLAR_API std::string to_table(std::size_t most) const;
+};
+
+/// Measures emitted code, of any host: what is counted while the code of this machine runs weighs the code
+/// that the other host would execute as well. For a context with ContextConfig::count_ways.
+class ASHLAR_API CodeMeter : public CodeListener {
+ public:
+  /// A block's host code as ExecutionContext::dump_host lists it.
+  using Lister = std::function<Result<std::string>(BlockKey, std::string_view host)>;
+  /// So far; only while the context lives.
+  virtual CodeMeasure measure(const Lister& list) = 0;
+};
+
+/// `name` is called by `measure`, for blocks. Cannot fail.
+ASHLAR_API std::unique_ptr<CodeMeter> make_code_meter(Namer name);
 
 }  // namespace ashlar::debug

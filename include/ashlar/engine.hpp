@@ -50,6 +50,9 @@ struct ContextConfig {
   std::vector<CodeListener*> code_listeners{};
   /// Compiled blocks count how often they are entered (PublishedCode::executions), which slows them down.
   bool count_executions = false;
+  /// Compiled blocks count each way through them (PublishedCode::ways), which slows them down by half or
+  /// more.
+  bool count_ways = false;
 };
 
 enum class ExitReason : std::uint8_t {

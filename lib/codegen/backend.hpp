@@ -33,6 +33,8 @@ struct CompileOptions {
   std::uint64_t* profile_counter = nullptr;
   /// Fill Emitted::code_map.
   bool map_code = false;
+  /// Count executions of each way through the block (codegen/way.hpp): way_count() counters.
+  std::uint64_t* way_counters = nullptr;
 };
 
 /// Offsets of the routines in the code that `emit_runtime` makes.

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "codegen/host_context.hpp"
+#include "codegen/way.hpp"
 #include "engine/host_backend.hpp"
 #include "engine/sampled_time.hpp"
 #include "mem/fault_guard.hpp"
@@ -189,6 +190,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   options.count_fuel = flavour.count_fuel;
   options.profile_counter = counter_of(key);
   options.map_code = !config_.code_listeners.empty();
+  options.way_counters = way_counters_of(key, block.boundaries().size()).data();
   const ir::Block& optimised = workshop.optimiser.optimise(block);
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
@@ -210,11 +212,24 @@ std::uint64_t* Jit::counter_of(const BlockKey& key) {
   return &counters_[key];
 }
 
+std::span<std::uint64_t> Jit::way_counters_of(const BlockKey& key, std::size_t guest_insts) {
+  if (!config_.count_ways) return {};
+  std::lock_guard lock(counters_mutex_);
+  std::vector<std::uint64_t>& counters = way_counters_[{key, guest_insts}];
+  counters.resize(codegen::way_count(guest_insts));
+  return counters;
+}
+
 void Jit::tell_listeners(const Translation& made, const codegen::Emitted& emitted) {
   if (config_.code_listeners.empty()) return;
   std::vector<PublishedCode::Point> points;
   for (const codegen::CodeMapEntry& entry : emitted.code_map) points.push_back({entry.offset, entry.pc});
-  const PublishedCode published{made.key(), made.code(), emitted.code, points, counter_of(made.key())};
+  const PublishedCode published{made.key(),
+                                made.code(),
+                                emitted.code,
+                                points,
+                                counter_of(made.key()),
+                                way_counters_of(made.key(), points.size())};
   for (CodeListener* const listener : config_.code_listeners) listener->code_published(published);
 }
 

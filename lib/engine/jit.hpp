@@ -94,6 +94,8 @@ class Jit {
             codegen::Emitted& out, CodeDigest& digest, Got& got, StatsCell& stats);
   /// What blocks of this key count their executions in, or null.
   std::uint64_t* counter_of(const BlockKey& key);
+  /// The same for the ways through a block of so many guest instructions (codegen/way.hpp), or empty.
+  std::span<std::uint64_t> way_counters_of(const BlockKey& key, std::size_t guest_insts);
   void make_room(cache::CodeCache::Removed& removed);
   /// `emitted`: what `made` was made from.
   void tell_listeners(const cache::Translation& made, const codegen::Emitted& emitted);
@@ -117,6 +119,8 @@ class Jit {
   std::vector<std::unique_ptr<Workshop>> workshops_;
   std::mutex counters_mutex_;
   std::map<BlockKey, std::uint64_t> counters_;
+  /// By the number of instructions, too: another block may take the place of one.
+  std::map<std::pair<BlockKey, std::size_t>, std::vector<std::uint64_t>> way_counters_;
 };
 
 }  // namespace ashlar::engine

@@ -126,18 +126,14 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config,
       if (options.count_fuel && interpreted.frame().hot.fuel != native.frame().hot.fuel)
         diff += "fuel " + std::to_string(interpreted.frame().hot.fuel) + " against " +
                 std::to_string(native.frame().hot.fuel) + "\n";
-      // Whether a loop stays inside its code is the host's affair, and so where it ends; where a helper's
-      // wish to leave is noticed, too.
+      // Whether a loop stays inside its code is the host's affair, and so where it ends.
       const auto exits = block->exits();
       const bool comes_back = std::any_of(exits.begin(), exits.end(),
                                           [&](const ir::Exit& e) { return e.target == block->key(); });
-      const auto insts = block->insts();
-      const bool calls = std::any_of(insts.begin(), insts.end(),
-                                     [](const ir::Inst& x) { return x.op == ir::Opcode::call_helper; });
       // With fuel an indirect jump to the block's own beginning counts as going round, too.
       const ir::Form end = ir::info(block->terminal().op).form;
       const bool may_return = options.count_fuel && (end == ir::Form::ind || end == ir::Form::mode);
-      if (states_file() != nullptr && !comes_back && !calls && !may_return)
+      if (states_file() != nullptr && !comes_back && !may_return)
         write_state(*states_file(), seed, i, repeat, native);
       if (!diff.empty()) {
         const ir::Block& compiled = optimise ? machine.optimised(*block) : *block;

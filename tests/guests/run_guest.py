@@ -3,7 +3,8 @@
 
 Usage: run_guest.py --ashlar PATH [--engine ENGINE] --guest-dir BUILD [--runner "CMD ..."] NAME...
 ENGINE is one of ashlar's, or a variant of one: jit-tiny has little room for code, so that translations are evicted all
-the time; jit-refused finds that the host refuses executable memory, and must say so once.
+the time; jit-refused finds that the host refuses executable memory, and must say so once (with --runner, whose program
+may need such memory itself, it is told not to use any).
 NAME is a program of manifest.txt, or group:NAME for all programs of a group, or "all".
 
 BUILD holds the compiled guests. What qemu said is kept beside the binary (NAME.qemu.json) until the binary or its line in
@@ -196,13 +197,15 @@ def check(program, args):
     engine, variant_options = VARIANTS.get(args.engine, (args.engine, []))
     command = shlex.split(args.runner) + [args.ashlar, 'run', '--engine', engine] + variant_options
     refused = args.engine == 'jit-refused'
+    if refused and args.runner:
+        command += ['--code-memory', 'none']
     command += [o[4:] for o in program['options'] if o.startswith('opt:')] + shlex.split(args.options)
     if directory:
         command += ['--dir', directory]
     problems = []
     try:
         got_status, crashed, got, errors = run(command + [binary], program, directory, args.timeout,
-                                               refuse_executable_memory if refused else None)
+                                               refuse_executable_memory if refused and not args.runner else None)
         if root and outside_changed(root):
             problems.append('files outside the granted directory were changed')
     finally:

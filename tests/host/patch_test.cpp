@@ -1,5 +1,6 @@
 // Patching of AArch64 branches: near targets, and those that only a veneer reaches. Runs on every machine.
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 #include <cstdint>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include <ashlar/ir_text.hpp>
 
 #include "codegen/backend.hpp"
+#include "support/native_machine.hpp"
 #include "support/test_guest.hpp"
 
 namespace ashlar {
@@ -95,6 +97,63 @@ TEST_CASE("behind the branch a veneer reaches the rest") {
   CHECK(p.branch() == 0x1400'0400);
   CHECK(p.retarget(stub));
   CHECK(p.branch() == unlinked);
+}
+
+/// Pages that can be written and executed, `distance` bytes apart. (One mapping for both: see NativeMachine.)
+class FarPages {
+ public:
+  explicit FarPages(std::size_t distance) : size_(distance + kPage) {
+    void* const all = mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    REQUIRE(all != MAP_FAILED);
+    first_ = static_cast<std::byte*>(all);
+    second_ = first_ + distance;
+    for (std::byte* const page : {first_, second_})
+      REQUIRE(mprotect(page, kPage, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+  }
+  FarPages(const FarPages&) = delete;
+  FarPages& operator=(const FarPages&) = delete;
+  ~FarPages() { munmap(first_, size_); }
+  std::byte* first() const { return first_; }
+  std::byte* second() const { return second_; }
+  static constexpr std::size_t kPage = 65536;
+
+ private:
+  std::size_t size_;
+  std::byte *first_, *second_;
+};
+
+TEST_CASE("the machine goes through the veneer") {
+  if (!test::NativeMachine::available() || test::NativeMachine::arch() != codegen::HostArch::a64) return;
+  Patched p(true);
+  const FarPages pages(static_cast<std::size_t>(kReach) + FarPages::kPage);
+  const auto flush = [](std::byte* from) {
+    __builtin___clear_cache(reinterpret_cast<char*>(from), reinterpret_cast<char*>(from + FarPages::kPage));
+  };
+  const auto put = [&](std::byte* to, std::uint32_t value) {
+    const std::vector<std::byte> code = p.backend->probe(value);
+    std::memcpy(to, code.data(), code.size());
+    flush(to);
+  };
+  // The block stands first once, so that its branches lead upwards, and second once.
+  for (const bool upwards : {true, false}) {
+    std::byte* const block = upwards ? pages.first() : pages.second();
+    std::byte* const far = (upwards ? pages.second() : pages.first()) + 4096;
+    std::byte* const near = block + 4096;
+    std::memcpy(block, p.emitted.code.data(), p.emitted.code.size());
+    put(near, 1);
+    put(far, 2);
+    std::byte* const site = block + p.offset();
+    const auto call = [&](std::byte* target) {
+      REQUIRE(p.backend->patcher().retarget(site, site, target));
+      flush(block);
+      return reinterpret_cast<std::uint32_t (*)()>(reinterpret_cast<std::uintptr_t>(site))();
+    };
+    CHECK(call(far) == 2);
+    CHECK(call(near) == 1);
+    put(far + 4096, 3);
+    CHECK(call(far + 4096) == 3);
+    CHECK(call(far) == 2);
+  }
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ with tempfile.TemporaryDirectory() as directory:
     mistake(['dump', argc, '--host', 'a64', '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['dump', argc, '--host', 'x64', '--at', '0xfffffffffffffff0'], 'no executable code')
     mistake(['run', '--engine', 'interp', '--perf-map', argc], '--engine jit')
-    for flag in ('--profile', '--gdb'):
+    for flag in ('--profile', '--code', '--gdb'):
         mistake(['run', '--engine', 'interp', flag, argc], '--engine jit')
     mistake(['run', '--code-limit', '4K', argc], 'code limit')
     mistake(['run', '--code-limit', 'x', argc], 'not a size')
@@ -155,6 +155,9 @@ with tempfile.TemporaryDirectory() as directory:
     if os.uname().machine == 'x86_64':
         done = run('run', '--engine', 'jit', '--profile', '--gdb', loop)
         check(done.returncode == 7 and 'executions' in done.stderr and 'guest [0x10080]\n' in done.stderr, f'profile: {done}')
+        done = run('run', '--engine', 'jit', '--code', loop)
+        check(done.returncode == 7 and all(f'code: {host}: ' in done.stderr for host in ('x64', 'a64')), f'code: {done}')
+        done = run('run', '--engine', 'jit', '--profile', loop)
         check(any(line.split()[2:3] == ['65535'] for line in done.stderr.splitlines()), f'executions in the profile: {done}')
 
     # A line of progress while stderr is a terminal and stdout is not.

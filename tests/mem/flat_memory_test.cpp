@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <thread>
@@ -69,6 +70,8 @@ TEST_CASE("sizes that are no size are refused with a sentence") {
     CHECK(made.error().code == ErrorCode::invalid_argument);
     CHECK(made.error().message.find("multiple of") != std::string::npos);
   }
+  // Emulators may need memory for what is only reserved (tests/meson.build sets this for them).
+  if (std::getenv("ASHLAR_SMALL_RESERVATIONS") != nullptr) return;
   const auto largest = FlatMemory::create({std::uint64_t{1} << 46});
   if (!largest) CHECK(largest.error().code == ErrorCode::out_of_memory);  // hosts with small address spaces
 }

@@ -52,6 +52,8 @@ bool NativeMachine::available() {
 #endif
 }
 
+codegen::HostArch NativeMachine::arch() { return backend_of_this_machine({})->arch(); }
+
 NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> helpers,
                              const codegen::HostFeatures& features)
     : backend_(backend_of_this_machine(features)),

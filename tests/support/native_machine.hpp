@@ -33,6 +33,8 @@ class NativeMachine {
 
   /// Whether this machine can execute what its back end emits, and executable memory could be had.
   static bool available();
+  /// Which back end's code it executes.
+  static codegen::HostArch arch();
 
   BlockEnd run(Vcpu& vcpu, const ir::Block& block, const codegen::CompileOptions& options);
   /// The same by the interpreter.

@@ -101,6 +101,10 @@ int main_checked(int argc, char** argv) {
   run->add_flag(
       "--profile", run_options.profile,
       "Show the hottest blocks on stderr at the end: share of time, executions, symbol (--engine jit)");
+  run->add_flag(
+      "--code", run_options.code,
+      "Show on stderr at the end how much host code the program took, for x64 and a64: instructions "
+      "executed and bytes for a guest instruction (--engine jit)");
   run->add_flag("--gdb", run_options.gdb,
                 "Tell GDB of compiled code: its backtraces then show the program's functions (--engine jit)");
   run->add_flag("--perf-map", run_options.perf_map,

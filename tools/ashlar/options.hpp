@@ -27,6 +27,7 @@ struct RunOptions {
   std::string code_memory = "auto";
   bool verbose = false;
   bool profile = false;
+  bool code = false;
   bool gdb = false;
   bool perf_map = false;
   /// A directory; empty: no jitdump.

@@ -77,9 +77,9 @@ int run_command(const RunOptions& options) {
     return named != nullptr ? plain_name(*named, at) : std::string();
   };
   if (options.engine == "interp" &&
-      (options.perf_map || !options.jitdump.empty() || options.profile || options.gdb))
+      (options.perf_map || !options.jitdump.empty() || options.profile || options.code || options.gdb))
     return complain(
-        "--profile, --gdb, --perf-map and --jitdump are about compiled code: they need --engine jit");
+        "--profile, --code, --gdb, --perf-map and --jitdump are about compiled code: they need --engine jit");
   if (options.perf_map) {
     auto made = debug::make_perf_map(name);
     if (!made) return complain(made.error().message);
@@ -106,6 +106,13 @@ int run_command(const RunOptions& options) {
     config.context.count_executions = true;
     config.thread_started = [profiler] { profiler->sample_this_thread(); };
   }
+  debug::CodeMeter* meter = nullptr;
+  if (options.code) {
+    auto made = debug::make_code_meter(name);
+    meter = made.get();
+    listeners.push_back(std::move(made));
+    config.context.count_ways = true;
+  }
   for (const auto& listener : listeners) config.context.code_listeners.push_back(listener.get());
 
   auto process = linux_user::Process::create(std::move(config));
@@ -122,6 +129,12 @@ int run_command(const RunOptions& options) {
   }();
   if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
   if (profiler != nullptr) std::fputs(profiler->profile().to_table(kProfiledBlocks).c_str(), stderr);
+  if (meter != nullptr) {
+    const debug::CodeMeasure measure = meter->measure([&process](BlockKey key, std::string_view host) {
+      return (*process)->context().dump_host(key, host);
+    });
+    std::fputs(measure.to_table(kProfiledBlocks).c_str(), stderr);
+  }
   if (!options.stats.empty()) {
     const StatsSnapshot stats = (*process)->stats();
     std::fputs((options.stats == "json" ? stats.to_json() + "\n" : stats.to_table()).c_str(), stderr);

@@ -8,6 +8,7 @@ using codegen::ExitKind;
 using codegen::InstPlan;
 using codegen::RuntimeEntry;
 using I = a64::Inst;
+namespace arm = asmjit::arm;
 
 namespace {
 
@@ -51,15 +52,25 @@ bool holds(Condition cond, std::int64_t a, std::int64_t b) {
 
 Emitter::Test Emitter::compare(const Inst& inst, Condition cond, bool immediate) {
   using Kind = Test::Kind;
-  const Reg a = use_a(inst);
-  const Reg b = immediate ? kZero : use_b(inst);
-  if (!immediate && b != kZero) {
+  // Sign extension keeps every order: what is extended, or is still to be, is compared by its low half.
+  const bool narrow = is_extended(inst.a) && (immediate || is_extended(inst.b)) &&
+                      (is_unfinished(inst.a) || (!immediate && is_unfinished(inst.b)));
+  const bool wide = !narrow;
+  const Reg a = use_a(inst, wide);
+  if (!immediate && !inst.b.is_zero()) {
+    // The second operand may be extended on the way.
+    const bool extend = wide && a != kZero && is_unfinished(inst.b);
+    const Reg b = use_b(inst, wide && !extend);
     // An unsigned comparison with 0 on the left asks whether the right is 0.
-    if (a == kZero && cond == Condition::ltu) return {.kind = Kind::not_zero, .reg = b};
-    if (a == kZero && cond == Condition::geu) return {.kind = Kind::zero, .reg = b};
+    if (a == kZero && cond == Condition::ltu) return {.kind = Kind::not_zero, .reg = b, .wide = wide};
+    if (a == kZero && cond == Condition::geu) return {.kind = Kind::zero, .reg = b, .wide = wide};
     if (a == kZero && (cond == Condition::eq || cond == Condition::ne))
-      return {.kind = cond == Condition::eq ? Kind::zero : Kind::not_zero, .reg = b};
-    as_.cmp(gp64(a), gp64(b));
+      return {.kind = cond == Condition::eq ? Kind::zero : Kind::not_zero, .reg = b, .wide = wide};
+    if (extend) {
+      as_.cmp(gp64(a), gp64(b), arm::Shift(arm::ShiftOp::kSXTW, 0));
+    } else {
+      as_.cmp(gp(a, wide), gp(b, wide));
+    }
     return {.kind = Kind::flags, .cc = cond_code(cond), .reg = {}};
   }
   const std::int64_t value = immediate ? inst.imm : 0;
@@ -67,22 +78,22 @@ Emitter::Test Emitter::compare(const Inst& inst, Condition cond, bool immediate)
   if (value == 0) {
     switch (cond) {
       case Condition::eq:
-        return {.kind = Kind::zero, .reg = a};
+        return {.kind = Kind::zero, .reg = a, .wide = wide};
       case Condition::ne:
-        return {.kind = Kind::not_zero, .reg = a};
+        return {.kind = Kind::not_zero, .reg = a, .wide = wide};
       case Condition::lts:
-        return {.kind = Kind::bit_set, .reg = a};
+        return {.kind = Kind::bit_set, .reg = a, .wide = wide};
       case Condition::ges:
-        return {.kind = Kind::bit_clear, .reg = a};
+        return {.kind = Kind::bit_clear, .reg = a, .wide = wide};
       case Condition::ltu:
         return {.kind = Kind::never, .reg = {}};
       case Condition::geu:
         return {.kind = Kind::always, .reg = {}};
     }
   }
-  if (value == 1 && cond == Condition::ltu) return {.kind = Kind::zero, .reg = a};
-  if (value == 1 && cond == Condition::geu) return {.kind = Kind::not_zero, .reg = a};
-  compare_constant(a, value);
+  if (value == 1 && cond == Condition::ltu) return {.kind = Kind::zero, .reg = a, .wide = wide};
+  if (value == 1 && cond == Condition::geu) return {.kind = Kind::not_zero, .reg = a, .wide = wide};
+  compare_constant(a, value, wide);
   return {.kind = Kind::flags, .cc = cond_code(cond), .reg = {}};
 }
 
@@ -100,24 +111,24 @@ void Emitter::branch_if(const Test& test, const asmjit::Label& label) {
       as_.b(test.cc, label);
       return;
     case Test::Kind::zero:
-      as_.cbz(gp64(test.reg), label);
+      as_.cbz(gp(test.reg, test.wide), label);
       return;
     case Test::Kind::not_zero:
-      as_.cbnz(gp64(test.reg), label);
+      as_.cbnz(gp(test.reg, test.wide), label);
       return;
     case Test::Kind::bit_set:
       if (near) {
-        as_.tbnz(gp64(test.reg), Imm(63), label);
+        as_.tbnz(gp(test.reg, test.wide), Imm(test.wide ? 63 : 31), label);
       } else {
-        as_.cmp(gp64(test.reg), Imm(0));
+        as_.cmp(gp(test.reg, test.wide), Imm(0));
         as_.b_mi(label);
       }
       return;
     case Test::Kind::bit_clear:
       if (near) {
-        as_.tbz(gp64(test.reg), Imm(63), label);
+        as_.tbz(gp(test.reg, test.wide), Imm(test.wide ? 63 : 31), label);
       } else {
-        as_.cmp(gp64(test.reg), Imm(0));
+        as_.cmp(gp(test.reg, test.wide), Imm(0));
         as_.b_pl(label);
       }
       return;
@@ -169,6 +180,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   if (is_back_edge(taken)) {
     branch_if_attention(label);
     branch_if(test, head_);
+    count(Way::not_taken);
     leave_loop();
     jump_to_exit(not_taken);
     cold(label, [this, test, &taken, &not_taken] {
@@ -181,6 +193,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     return;
   }
   branch_if(test, label);
+  count(Way::not_taken);
   if (is_back_edge(not_taken)) {
     go_round();
   } else {
@@ -188,6 +201,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     jump_to_exit(not_taken);
   }
   cold(label, [this, &taken] {
+    count(Way::taken);
     leave_loop();
     jump_to_exit(taken);
   });

@@ -26,7 +26,7 @@ void Emitter::int_to_float(const Inst& inst, bool single, bool wide, bool is_sig
     float_slow(inst);
     return;
   }
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, wide);
   const Reg dst = define_float(inst);
   as_.emit(is_signed ? I::kIdScvtf_v : I::kIdUcvtf_v, fp(dst, single), gp(a, wide));
   float_result(dst, single);
@@ -51,7 +51,6 @@ void Emitter::float_to_int(const Inst& inst, bool single, bool wide, bool is_sig
   const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
   const Reg dst = define_int(inst);
   as_.emit(kForms[static_cast<int>(inst.rounding())][is_signed], gp(dst, wide), fp(a, single));
-  if (is_signed && !wide) as_.sxtw(gp64(dst), gp32(dst));
   as_.fcmp(fp(a, single), fp(a, single));
   if (!is_signed) {
     as_.csinv(gp(dst, wide), gp(dst, wide), gp(kZero, wide), Imm(CondCode::kVC));
@@ -61,6 +60,7 @@ void Emitter::float_to_int(const Inst& inst, bool single, bool wide, bool is_sig
   const asmjit::Label done = as_.newLabel();
   as_.b_vs(nan);
   bind(done);
+  if (!wide) finish32(dst, Extend::sign32);
   cold(nan, [this, dst, wide, done] {
     as_.mov(gp64(dst), Imm(wide ? 0x7fff'ffff'ffff'ffff : 0x7fff'ffff));
     as_.b(done);

@@ -351,7 +351,7 @@ void Emitter::emit_f_from_bits64(const Inst& inst) {
 }
 
 void Emitter::emit_f_from_bits32(const Inst& inst) {
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, false);
   const Reg dst = define_float(inst);
   as_.fmov(fp32(dst), gp32(a));
   float_result(dst, true);

@@ -2,6 +2,8 @@
 // select.
 #include <asmjit/arm/a64utils.h>
 
+#include <algorithm>
+
 #include "host/a64/emitter.hpp"
 
 namespace ashlar::host_a64 {
@@ -18,8 +20,8 @@ std::uint64_t sign_extended(std::int32_t imm) { return static_cast<std::uint64_t
 }  // namespace
 
 void Emitter::finish32(Reg dst, Extend extend) {
-  // 32-bit instructions zero-extend by themselves.
-  if (extend == Extend::sign32) as_.sxtw(gp64(dst), gp32(dst));
+  // 32-bit instructions zero-extend by themselves. Sign extension waits until somebody wants the upper half.
+  if (extend == Extend::sign32) cache_.set_knowledge(dst, Knowledge::extend_32);
 }
 
 bool Emitter::merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide) {
@@ -34,11 +36,15 @@ bool Emitter::merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::
 // --------------------------------------------------------------------------------------------------------------
 
 void Emitter::binary(const Inst& inst, InstId id, Extend extend) {
+  // Bit by bit: what is made of two extended values is extended.
+  const bool sum = id == I::kIdAdd || id == I::kIdSub;
+  const bool extended = !sum && is_extended(inst.a) && is_extended(inst.b);
+  if (extended && (is_unfinished(inst.a) || is_unfinished(inst.b))) extend = Extend::sign32;
   const bool wide = extend == Extend::none;
   // A shift that was emitted last can be done by the second operand.
   const auto shifted = [&](Value v, std::uint16_t v_next, Value other, std::uint16_t other_next) {
     if (last_.kind != Last::Kind::shift) return false;
-    const Reg first = use_int(other, other_next);
+    const Reg first = use_int(other, other_next, wide);
     if (!merges_with_last(Last::Kind::shift, inst, v, v_next, wide)) return false;
     const Last last = last_;
     take_back_last();
@@ -51,18 +57,33 @@ void Emitter::binary(const Inst& inst, InstId id, Extend extend) {
   if ((ir::op_info(inst.op).effects & ir::kCommutative) != 0 &&
       shifted(inst.a, plan().next_a, inst.b, plan().next_b))
     return;
-  const Reg a = use_a(inst);
-  const Reg b = use_b(inst);
+  if (wide && sum && sum_extending(inst, id)) return;
+  const Reg a = use_a(inst, wide);
+  const Reg b = use_b(inst, wide);
   const Reg dst = define_int(inst);
   as_.emit(id, gp(dst, wide), gp(a, wide), gp(b, wide));
+  if (wide && extended) note_extended(dst);
   finish32(dst, extend);
+}
+
+bool Emitter::sum_extending(const Inst& inst, InstId id) {
+  const auto emit = [&](Value first, std::uint16_t first_next, Value second, std::uint16_t second_next) {
+    if (!is_unfinished(second) || first.is_zero() || first == second) return false;
+    const Reg a = use_int(first, first_next);
+    const Reg b = use_low(second, second_next);
+    // The assembler wants the extended register named in full.
+    as_.emit(id, gp64(define_int(inst)), gp64(a), gp64(b), Imm(arm::Shift(arm::ShiftOp::kSXTW, 0)));
+    return true;
+  };
+  return emit(inst.a, plan().next_a, inst.b, plan().next_b) ||
+         (id == I::kIdAdd && emit(inst.b, plan().next_b, inst.a, plan().next_a));
 }
 
 void Emitter::add(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
   const auto accumulate = [&](Value product, std::uint16_t next, Value addend, std::uint16_t addend_next) {
     if (last_.kind != Last::Kind::product) return false;
-    const Reg c = use_int(addend, addend_next);
+    const Reg c = use_int(addend, addend_next, wide);
     if (!merges_with_last(Last::Kind::product, inst, product, next, wide)) return false;
     const Last last = last_;
     take_back_last();
@@ -79,7 +100,7 @@ void Emitter::add(const Inst& inst, Extend extend) {
 void Emitter::sub(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
   if (last_.kind == Last::Kind::product) {
-    const Reg a = use_a(inst);
+    const Reg a = use_a(inst, wide);
     if (merges_with_last(Last::Kind::product, inst, inst.b, plan().next_b, wide)) {
       const Last last = last_;
       take_back_last();
@@ -94,13 +115,14 @@ void Emitter::sub(const Inst& inst, Extend extend) {
 
 void Emitter::add_imm(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, wide);
   if (a == kZero) {
     const Reg dst = define_int(inst);
     if (extend == Extend::zero32) {
       move_imm(gp32(dst), static_cast<std::uint32_t>(inst.imm));
     } else {
       move_imm(gp64(dst), sign_extended(inst.imm));
+      note_extended(dst);
     }
     return;
   }
@@ -120,6 +142,7 @@ void Emitter::add_imm(const Inst& inst, Extend extend) {
     finish32(dst, extend);
   } else if (extend == Extend::sign32) {
     as_.sxtw(gp64(dst), gp32(a));
+    note_extended(dst);
   } else if (extend == Extend::zero32) {
     as_.mov(gp32(dst), gp32(a));
   } else {
@@ -129,29 +152,40 @@ void Emitter::add_imm(const Inst& inst, Extend extend) {
 
 void Emitter::logic_imm(const Inst& inst, InstId id) {
   const std::uint64_t value = sign_extended(inst.imm);
-  const Reg a = use_a(inst);
-  const Reg dst = define_int(inst);
   const bool is_and = id == I::kIdAnd;
-  if (is_and ? value == 0 : a == kZero) {
-    move_imm(gp64(dst), is_and ? 0 : value);
-  } else if (is_and && a == kZero) {
+  // A mask of 31 bits or fewer clears the upper half; else what was extended stays so.
+  const bool masks = is_and && inst.imm >= 0;
+  const bool extended = masks || is_extended(inst.a);
+  const bool unfinished = is_unfinished(inst.a);
+  const bool wide = !unfinished && !(masks && !a64::Utils::isLogicalImm(value, 64));
+  const Reg a = use_a(inst, wide && !masks);
+  const Reg dst = define_int(inst);
+  if (is_and && (value == 0 || a == kZero)) {
     move_imm(gp64(dst), 0);
+  } else if (a == kZero || (value == ~std::uint64_t{0} && id == I::kIdOrr)) {
+    move_imm(gp64(dst), value);
   } else if (value == (is_and ? ~std::uint64_t{0} : 0)) {
-    move(dst, a);
-  } else if (value == ~std::uint64_t{0}) {  // or, exclusive or
-    if (id == I::kIdOrr) {
-      move_imm(gp64(dst), value);
+    if (unfinished) {
+      as_.sxtw(gp64(dst), gp32(a));
     } else {
-      as_.mvn(gp64(dst), gp64(a));
+      move(dst, a);
     }
-  } else if (a64::Utils::isLogicalImm(value, 64)) {
-    as_.emit(id, gp64(dst), gp64(a), Imm(value));
   } else {
-    // A mask without upper half clears the upper half: a 32-bit constant is cheaper.
-    move_imm(gp64(kX16), value);
-    const bool wide = !(is_and && inst.imm >= 0);
-    as_.emit(id, gp(dst, wide), gp(a, wide), gp(kX16, wide));
+    const std::uint64_t bits = wide ? value : static_cast<std::uint32_t>(value);
+    if (value == ~std::uint64_t{0}) {  // exclusive or
+      as_.mvn(gp(dst, wide), gp(a, wide));
+    } else if (a64::Utils::isLogicalImm(bits, wide ? 64 : 32)) {
+      as_.emit(id, gp(dst, wide), gp(a, wide), Imm(bits));
+    } else {
+      move_imm(gp(kX16, wide), bits);
+      as_.emit(id, gp(dst, wide), gp(a, wide), gp(kX16, wide));
+    }
+    if (!wide && !masks) {
+      finish32(dst, Extend::sign32);
+      return;
+    }
   }
+  if (extended) note_extended(dst);
 }
 
 void Emitter::emit_nop(const Inst&) {}
@@ -164,12 +198,21 @@ void Emitter::emit_const64(const Inst& inst) {
     store_word(inst.dst.word, kZero);
     return;
   }
-  move_imm(gp64(define_int(inst)), value);
+  const Reg dst = define_int(inst);
+  move_imm(gp64(dst), value);
+  if (value == sign_extended(static_cast<std::int32_t>(value))) note_extended(dst);
 }
 
 void Emitter::emit_mov64(const Inst& inst) {
-  const Reg a = use_a(inst);
-  move(define_int(inst), a);
+  const bool extended = is_extended(inst.a), unfinished = is_unfinished(inst.a);
+  const Reg a = use_a(inst, !unfinished);
+  const Reg dst = define_int(inst);
+  if (unfinished) {
+    as_.sxtw(gp64(dst), gp32(a));
+  } else {
+    move(dst, a);
+  }
+  if (extended) note_extended(dst);
 }
 
 void Emitter::emit_add64(const Inst& inst) { add(inst, Extend::none); }
@@ -196,8 +239,8 @@ void Emitter::emit_xnor64(const Inst& inst) { binary(inst, I::kIdEon, Extend::no
 
 void Emitter::shift(const Inst& inst, InstId id, Extend extend, bool left_rotation) {
   const bool wide = extend == Extend::none;
-  const Reg a = use_a(inst);
-  Reg b = use_b(inst);
+  const Reg a = use_a(inst, wide);
+  Reg b = use_b(inst, false);
   const Reg dst = define_int(inst);
   if (left_rotation) {
     as_.neg(gp32(kX16), gp32(b));
@@ -210,7 +253,20 @@ void Emitter::shift(const Inst& inst, InstId id, Extend extend, bool left_rotati
 void Emitter::shift_imm(const Inst& inst, arm::ShiftOp op, Extend extend) {
   const bool wide = extend == Extend::none;
   const unsigned count = static_cast<unsigned>(inst.imm) & (wide ? 63u : 31u);
-  const Reg a = use_a(inst);
+  if (wide && is_unfinished(inst.a) && op != arm::ShiftOp::kLSR) {
+    // One instruction extends the low half and moves it.
+    const Reg a = use_a(inst, false);
+    const Reg dst = define_int(inst);
+    if (op == arm::ShiftOp::kLSL) {
+      as_.sbfiz(gp64(dst), gp64(a), Imm(count), Imm(std::min(32u, 64 - count)));
+    } else {
+      const unsigned low = std::min(31u, count);
+      as_.sbfx(gp64(dst), gp64(a), Imm(low), Imm(32 - low));
+      note_extended(dst);
+    }
+    return;
+  }
+  const Reg a = use_a(inst, wide);
   const Reg dst = define_int(inst);
   if (extend == Extend::sign32) {
     // One instruction moves the field and extends it.
@@ -223,6 +279,7 @@ void Emitter::shift_imm(const Inst& inst, arm::ShiftOp op, Extend extend) {
     } else {
       as_.sbfx(gp64(dst), gp64(a), Imm(count), Imm(32 - count));
     }
+    note_extended(dst);
     return;
   }
   if (count == 0) {
@@ -242,7 +299,7 @@ void Emitter::shift_imm(const Inst& inst, arm::ShiftOp op, Extend extend) {
 void Emitter::rotate_imm(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
   const unsigned count = static_cast<unsigned>(inst.imm) & (wide ? 63u : 31u);
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, wide);
   const Reg dst = define_int(inst);
   if (count == 0 && wide) {
     move(dst, a);
@@ -284,19 +341,24 @@ void Emitter::emit_rotr32s(const Inst& inst) { shift(inst, I::kIdRor, Extend::si
 void Emitter::emit_rotr32s_i(const Inst& inst) { rotate_imm(inst, Extend::sign32); }
 
 void Emitter::emit_addshl64(const Inst& inst) {
-  const Reg a = use_a(inst);
+  const unsigned count = inst.aux();
+  // Extended on the way; the first operand can't be zero then.
+  const bool extend = is_unfinished(inst.a) && count <= 4 && !inst.b.is_zero() && inst.a != inst.b;
+  const Reg a = use_a(inst, !extend);
   const Reg b = use_b(inst);
   const Reg dst = define_int(inst);
-  if (inst.aux() == 0) {
+  if (extend) {
+    as_.add(gp64(dst), gp64(b), gp64(a), arm::Shift(arm::ShiftOp::kSXTW, count));
+  } else if (count == 0) {
     as_.add(gp64(dst), gp64(b), gp64(a));
   } else {
-    as_.add(gp64(dst), gp64(b), gp64(a), arm::Shift(arm::ShiftOp::kLSL, inst.aux()));
+    as_.add(gp64(dst), gp64(b), gp64(a), arm::Shift(arm::ShiftOp::kLSL, count));
   }
 }
 
 void Emitter::emit_addshl_u32(const Inst& inst) {
   const unsigned count = inst.aux();
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, false);
   const Reg b = use_b(inst);
   const Reg dst = define_int(inst);
   if (b == kZero) {
@@ -312,7 +374,7 @@ void Emitter::emit_addshl_u32(const Inst& inst) {
 
 void Emitter::emit_shl_u32(const Inst& inst) {
   const unsigned count = inst.aux();
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, false);
   const Reg dst = define_int(inst);
   if (count == 0) {
     as_.mov(gp32(dst), gp32(a));
@@ -328,14 +390,11 @@ void Emitter::emit_shl_u32(const Inst& inst) {
 
 void Emitter::multiply(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
-  const Reg a = use_a(inst);
-  const Reg b = use_b(inst);
+  const Reg a = use_a(inst, wide);
+  const Reg b = use_b(inst, wide);
   const Reg dst = define_int(inst);
   as_.mul(gp(dst, wide), gp(a, wide), gp(b, wide));
-  if (extend == Extend::sign32) {
-    finish32(dst, extend);
-    return;
-  }
+  finish32(dst, extend);
   last_ =
       Last{.kind = Last::Kind::product, .end = here(), .word = inst.dst.word, .a = a, .b = b, .wide = wide};
 }
@@ -362,8 +421,8 @@ void Emitter::emit_mulh_su64(const Inst& inst) {
 
 void Emitter::divide(const Inst& inst, bool is_signed, bool remainder, bool wide) {
   // The host gives 0 for x / 0 and MIN for MIN / -1, so that a remainder by multiplying back is x and 0.
-  const Reg a = use_a(inst);
-  const Reg b = use_b(inst);
+  const Reg a = use_a(inst, wide);
+  const Reg b = use_b(inst, wide);
   const Reg dst = define_int(inst);
   const bool all_ones = static_cast<ir::DivisionRule>(inst.aux()) == ir::DivisionRule::all_ones;
   const InstId id = is_signed ? I::kIdSdiv : I::kIdUdiv;
@@ -408,7 +467,7 @@ void Emitter::emit_max_u64(const Inst& inst) { min_max(inst, a64::CondCode::kHI)
 // --------------------------------------------------------------------------------------------------------
 
 void Emitter::bit_field(const Inst& inst, unsigned low, unsigned width, bool is_signed) {
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, low + width > 32);
   const Reg dst = define_int(inst);
   if (width == 64) {
     move(dst, a);
@@ -419,6 +478,7 @@ void Emitter::bit_field(const Inst& inst, unsigned low, unsigned width, bool is_
   } else {
     as_.ubfx(gp64(dst), gp64(a), Imm(low), Imm(width));
   }
+  if (width < 32 || (is_signed && width == 32)) note_extended(dst);
 }
 void Emitter::emit_sext8(const Inst& inst) { bit_field(inst, 0, 8, true); }
 void Emitter::emit_sext16(const Inst& inst) { bit_field(inst, 0, 16, true); }
@@ -433,7 +493,7 @@ void Emitter::emit_sbfx64(const Inst& inst) { bit_field(inst, inst.aux(), inst.a
 // -----------------------------------------------------------------------------------------------------------------
 
 void Emitter::count_zeros(const Inst& inst, bool leading, bool wide) {
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, wide);
   const Reg dst = define_int(inst);
   if (!leading) as_.rbit(gp(kX16, wide), gp(a, wide));
   as_.clz(gp(dst, wide), gp(leading ? a : kX16, wide));
@@ -444,7 +504,7 @@ void Emitter::emit_ctz64(const Inst& inst) { count_zeros(inst, false, true); }
 void Emitter::emit_ctz32(const Inst& inst) { count_zeros(inst, false, false); }
 
 void Emitter::population(const Inst& inst, bool wide) {
-  const Reg a = use_a(inst);
+  const Reg a = use_a(inst, wide);
   const Reg dst = define_int(inst);
   if (wide) {
     as_.fmov(fp64(kV30), gp64(a));
@@ -518,21 +578,22 @@ void Emitter::set_if(const Inst& inst, Condition cond, bool immediate) {
       move_imm(gp64(dst), test.kind == Test::Kind::always ? 1 : 0);
       break;
     case Test::Kind::bit_set:  // the sign
-      as_.lsr(gp64(dst), gp64(test.reg), Imm(63));
+      as_.lsr(gp(dst, test.wide), gp(test.reg, test.wide), Imm(test.wide ? 63 : 31));
       break;
     case Test::Kind::bit_clear:
-      as_.cmp(gp64(test.reg), Imm(0));
+      as_.cmp(gp(test.reg, test.wide), Imm(0));
       as_.cset(gp64(dst), Imm(a64::CondCode::kPL));
       break;
     case Test::Kind::zero:
     case Test::Kind::not_zero:
-      as_.cmp(gp64(test.reg), Imm(0));
+      as_.cmp(gp(test.reg, test.wide), Imm(0));
       as_.cset(gp64(dst), Imm(test.kind == Test::Kind::zero ? a64::CondCode::kEQ : a64::CondCode::kNE));
       break;
     case Test::Kind::flags:
       as_.cset(gp64(dst), Imm(test.cc));
       break;
   }
+  note_extended(dst);
 }
 void Emitter::emit_set_eq(const Inst& inst) { set_if(inst, Condition::eq, false); }
 void Emitter::emit_set_eq_i(const Inst& inst) { set_if(inst, Condition::eq, true); }
@@ -548,7 +609,8 @@ void Emitter::emit_set_geu(const Inst& inst) { set_if(inst, Condition::geu, fals
 void Emitter::emit_set_geu_i(const Inst& inst) { set_if(inst, Condition::geu, true); }
 
 void Emitter::emit_select(const Inst& inst) {
-  const Reg c = use_c(inst);
+  const bool narrow = is_unfinished(inst.c());
+  const Reg c = use_int(inst.c(), plan().next_c, !narrow);
   if (c == kZero) {
     const Reg b = use_b(inst);
     move(define_int(inst), b);
@@ -557,7 +619,7 @@ void Emitter::emit_select(const Inst& inst) {
   const Reg a = use_a(inst);
   const Reg b = use_b(inst);
   const Reg dst = define_int(inst);
-  as_.cmp(gp64(c), Imm(0));
+  as_.cmp(gp(c, !narrow), Imm(0));
   as_.csel(gp64(dst), gp64(a), gp64(b), Imm(a64::CondCode::kNE));
 }
 

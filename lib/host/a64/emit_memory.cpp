@@ -92,6 +92,7 @@ void Emitter::load_int(const Inst& inst, InstId id, std::uint32_t size, bool to6
   const Reg dst = define_int(inst);
   access_fault_here(point);
   as_.emit(id, gp(dst, to64), from);
+  if (size < 4 || (size == 4 && to64)) note_extended(dst);
 }
 void Emitter::emit_ld8u(const Inst& inst) { load_int(inst, I::kIdLdrb, 1, false); }
 void Emitter::emit_ld8s(const Inst& inst) { load_int(inst, I::kIdLdrsb, 1, true); }
@@ -103,7 +104,7 @@ void Emitter::emit_ld64(const Inst& inst) { load_int(inst, I::kIdLdr, 8, true); 
 
 void Emitter::store_int(const Inst& inst, InstId id, std::uint32_t size) {
   use_a(inst);
-  const Reg data = use_b(inst);
+  const Reg data = use_b(inst, size == 8);
   const FaultPoint point = fault_point();
   const a64::Mem to = mem(address(inst, inst.imm, size, point));
   access_fault_here(point);

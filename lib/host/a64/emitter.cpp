@@ -117,15 +117,15 @@ void Emitter::add_constant(Reg to, Reg from, std::int64_t value, bool wide) {
   }
 }
 
-void Emitter::compare_constant(Reg from, std::int64_t value) {
+void Emitter::compare_constant(Reg from, std::int64_t value, bool wide) {
   const std::uint64_t magnitude =
       value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   const InstId id = value < 0 ? a64::Inst::kIdCmn : a64::Inst::kIdCmp;
   if (magnitude < 4096 || (magnitude < (1u << 24) && (magnitude & 4095) == 0)) {
-    as_.emit(id, gp64(from), Imm(magnitude));
+    as_.emit(id, gp(from, wide), Imm(magnitude));
   } else {
-    move_imm(gp64(kX16), static_cast<std::uint64_t>(value));
-    as_.cmp(gp64(from), gp64(kX16));
+    move_imm(gp(kX16, wide), wide ? static_cast<std::uint64_t>(value) : static_cast<std::uint32_t>(value));
+    as_.cmp(gp(from, wide), gp(kX16, wide));
   }
 }
 
@@ -256,6 +256,7 @@ void Emitter::link(std::size_t index, InstId id) {
 
 void Emitter::canonicalise(Reg r, Knowledge knowledge) {
   if (knowledge == Knowledge::low32) box(r, r);
+  if (knowledge == Knowledge::extend_32) as_.sxtw(gp64(r), gp32(r));
 }
 
 }  // namespace ashlar::host_a64

@@ -21,6 +21,7 @@
 namespace ashlar::host_a64 {
 
 using codegen::Knowledge;
+using codegen::Way;
 using host::Condition;
 using ir::Inst;
 using ir::Value;
@@ -52,10 +53,32 @@ class Emitter : public EmitterBase {
 
   // Operands (emitter.cpp). Everything is computed in registers; zero is the zero register.
   /// An integer operand; kZero for zero. Not to be written to.
-  Reg use_int(Value v, std::uint16_t next) { return v.is_zero() ? kZero : cache_.use(v, false, next); }
+  Reg use_int(Value v, std::uint16_t next) {
+    const Reg r = use_low(v, next);
+    if (r != kZero) cache_.settle(r);
+    return r;
+  }
+  /// The same where the low half is all that counts: the upper half may be anything.
+  Reg use_low(Value v, std::uint16_t next) { return v.is_zero() ? kZero : cache_.use(v, false, next); }
+  Reg use_int(Value v, std::uint16_t next, bool wide) { return wide ? use_int(v, next) : use_low(v, next); }
   Reg use_a(const Inst& inst) { return use_int(inst.a, plan().next_a); }
   Reg use_b(const Inst& inst) { return use_int(inst.b, plan().next_b); }
   Reg use_c(const Inst& inst) { return use_int(inst.c(), plan().next_c); }
+  Reg use_a(const Inst& inst, bool wide) { return use_int(inst.a, plan().next_a, wide); }
+  Reg use_b(const Inst& inst, bool wide) { return use_int(inst.b, plan().next_b, wide); }
+  /// What is known of an integer without looking at it.
+  Knowledge knowledge_of(Value v) const {
+    if (v.is_zero()) return Knowledge::extended;
+    const Reg r = cache_.where(v);
+    return r.is_none() ? Knowledge::raw : cache_.knowledge(r);
+  }
+  bool is_extended(Value v) const {
+    const Knowledge k = knowledge_of(v);
+    return k == Knowledge::extended || k == Knowledge::extend_32;
+  }
+  /// Its sign extension waits until somebody wants the upper half.
+  bool is_unfinished(Value v) const { return knowledge_of(v) == Knowledge::extend_32; }
+  void note_extended(Reg r) { cache_.set_knowledge(r, Knowledge::extended); }
   /// The register that receives the result. It may be that of an operand that is not read again: write it
   /// last.
   Reg define_int(const Inst& inst) {
@@ -68,11 +91,13 @@ class Emitter : public EmitterBase {
   /// to = from + value, by one or two additions or through x16. Registers other than sp and xzr.
   void add_constant(Reg to, Reg from, std::int64_t value, bool wide = true);
   /// Sets the flags of from - value.
-  void compare_constant(Reg from, std::int64_t value);
+  void compare_constant(Reg from, std::int64_t value, bool wide = true);
 
   // Integer families (emit_int.cpp).
   /// For instructions whose second operand can be shifted.
   void binary(const Inst& inst, InstId id, Extend extend);
+  /// A 64-bit sum or difference whose operand is extended on the way, if there is one.
+  bool sum_extending(const Inst& inst, InstId id);
   void add(const Inst& inst, Extend extend);
   void add_imm(const Inst& inst, Extend extend);
   void sub(const Inst& inst, Extend extend);
@@ -98,6 +123,7 @@ class Emitter : public EmitterBase {
     enum class Kind : std::uint8_t { flags, zero, not_zero, bit_clear, bit_set, never, always } kind;
     a64::CondCode cc = a64::CondCode::kAL;
     Reg reg;
+    bool wide = true;  ///< all of the register counts, or its low half
   };
   /// Emits what sets the flags, if the test needs them.
   Test compare(const Inst& inst, Condition cond, bool immediate);

@@ -43,11 +43,13 @@
 #include "codegen/plan.hpp"
 #include "codegen/register_cache.hpp"
 #include "codegen/residents.hpp"
+#include "codegen/way.hpp"
 
 namespace ashlar::host {
 
 using codegen::Knowledge;
 using codegen::Reg;
+using codegen::Way;
 using ir::Inst;
 using ir::Value;
 
@@ -113,6 +115,12 @@ class EmitterBase {
     codegen::ExitSite site;
     asmjit::Label stub;
   };
+  /// What follows is this way through the block: says so in the listing, and counts it.
+  void count(Way way, std::uint32_t guest_inst = 0);
+  /// What follows is hardly ever executed.
+  void seldom() {
+    if (as_.logger() != nullptr) as_.comment("; seldom");
+  }
   std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
   void emit_stub(Site& site);
   /// The jump that links patch, going to the site's stub; not linked: the stub itself.
@@ -230,6 +238,7 @@ class EmitterBase {
   /// A side exit that goes on at a join of the block.
   struct JoinEdge {
     std::uint16_t boundary;
+    std::uint32_t from;  ///< guest instruction
     asmjit::Label label;
     typename Cache::Snapshot state;
   };

@@ -35,7 +35,20 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
 }
 
 template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::count(Way way, std::uint32_t guest_inst) {
+  if (as_.logger() != nullptr && way != Way::guest) {
+    static constexpr const char* kMarks[] = {"", "; exit %u", "; entered", "; taken", "; not taken"};
+    as_.commentf(kMarks[static_cast<int>(way)], guest_inst);
+  }
+  if (options_.way_counters == nullptr) return;
+  self().count_execution(options_.way_counters +
+                         codegen::way_index(way, guest_inst, block_->boundaries().size()));
+  self().forget_last();
+}
+
+template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::begin_block() {
+  count(Way::entered);
   if (loop_ != nullptr) {
     for (const codegen::LoopResidents::Exchange& e : loop_->exchanges()) {
       self().store_word(e.usual.word, e.reg);
@@ -76,6 +89,7 @@ void EmitterBase<Emitter, Assembler>::begin_guest_instruction(const ir::Boundary
   if (options_.map_code) out_->code_map.push_back({here(), boundary.pc});
   if (as_.logger() != nullptr)
     as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
+  count(Way::guest, number);
 }
 
 template <typename Emitter, typename Assembler>
@@ -87,8 +101,10 @@ void EmitterBase<Emitter, Assembler>::end_block() {
     const asmjit::Label label = cold_[i].label;
     const std::function<void()> code = std::move(cold_[i].code);
     bind(label);
+    seldom();
     code();
   }
+  seldom();
   for (const CheckStub& check : checks_) {
     bind(check.label);
     self().call_entry(options_.linked ? RuntimeEntry::check_fault : RuntimeEntry::check_fault_single);
@@ -122,6 +138,7 @@ std::size_t EmitterBase<Emitter, Assembler>::new_site(const ir::Exit& exit, code
 
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::emit_stub(Site& site) {
+  seldom();
   bind(site.stub);
   site.site.stub_offset = here();
   if (options_.linked) {
@@ -244,17 +261,19 @@ void EmitterBase<Emitter, Assembler>::exit_if(const Inst& inst, Condition cond, 
   const ir::Exit& exit = block_->exits()[inst.exit()];
   const auto test = self().compare(inst, cond, immediate);
   if (self().is_never(test)) return;
+  const std::uint32_t from = plan_->guest_inst_of(index_);
   if (plan().join != 0) {
     const asmjit::Label label = as_.newLabel();
     self().branch_if(test, label);
-    join_edges_.push_back({plan().join, label, cache_.snapshot()});
+    join_edges_.push_back({plan().join, from, label, cache_.snapshot()});
     return;
   }
-  ExitState state = exit_state(plan_->guest_inst_of(index_) + 1);
+  ExitState state = exit_state(from + 1);
   if (is_back_edge(exit)) {
     const asmjit::Label label = as_.newLabel();
     self().branch_if(test, label);
-    cold(label, [this, state = std::move(state)] {
+    cold(label, [this, from, state = std::move(state)] {
+      count(Way::exit, from);
       restore_for_exit(state);
       go_round();
     });
@@ -270,7 +289,8 @@ void EmitterBase<Emitter, Assembler>::exit_if(const Inst& inst, Condition cond, 
   }
   const asmjit::Label label = as_.newLabel();
   self().branch_if(test, label);
-  cold(label, [this, state = std::move(state), site, check, &exit] {
+  cold(label, [this, from, state = std::move(state), site, check, &exit] {
+    count(Way::exit, from);
     restore_for_exit(state);
     leave_loop();
     if (check) attention_check(exit);
@@ -296,10 +316,12 @@ void EmitterBase<Emitter, Assembler>::join(std::uint16_t boundary) {
   using Mend = typename Cache::Mend;
   std::vector<const typename Cache::Snapshot*> states;
   std::vector<asmjit::Label> labels;
+  std::vector<std::uint32_t> origins;
   for (const JoinEdge& edge : join_edges_) {
     if (edge.boundary != boundary) continue;
     states.push_back(&edge.state);
     labels.push_back(edge.label);
+    origins.push_back(edge.from);
   }
   if (states.empty()) return;
   std::vector<std::vector<Mend>> mends(states.size());
@@ -316,7 +338,8 @@ void EmitterBase<Emitter, Assembler>::join(std::uint16_t boundary) {
       meeting = as_.newLabel();
       bind(meeting);
     }
-    cold(labels[i], [this, meeting, list = std::move(mends[i])] {
+    cold(labels[i], [this, meeting, from = origins[i], list = std::move(mends[i])] {
+      count(Way::exit, from);
       for (const Mend& mend : list) {
         if (mend.knowledge != Knowledge::raw) self().canonicalise(mend.reg, mend.knowledge);
         if (mend.word != Mend::kNowhere) self().store_word(mend.word, mend.reg);
@@ -343,6 +366,7 @@ void EmitterBase<Emitter, Assembler>::jump_to_exit(const ir::Exit& exit, codegen
 
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::leave_by_attention(const ir::Exit& exit) {
+  seldom();
   leave_loop();
   emit_stub(sites_[new_site(exit, codegen::ExitKind::attention)]);
 }

@@ -144,8 +144,10 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     const x86::CondCode back = compare(inst, cond, immediate);
     const asmjit::Label out = as_.newLabel();
     as_.j(back_if_taken ? x86::negateCond(back) : back, out);
+    count(back_if_taken ? Way::taken : Way::not_taken);
     go_round();
-    cold(out, [this, &other = back_if_taken ? not_taken : taken] {
+    cold(out, [this, back_if_taken, &other = back_if_taken ? not_taken : taken] {
+      count(back_if_taken ? Way::not_taken : Way::taken);
       leave_loop();
       jump_to_exit(other);
     });
@@ -173,6 +175,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   leave_loop();
   const std::size_t taken_site = new_site(taken, ExitKind::direct);
   link_branch(taken_site, cc, loop_ == nullptr ? compare_at_ : here());
+  count(Way::not_taken);
   leave_by(new_site(not_taken, ExitKind::direct));
 }
 

@@ -17,6 +17,7 @@
 namespace ashlar::host_x64 {
 
 using codegen::Knowledge;
+using codegen::Way;
 using host::Condition;
 using ir::Inst;
 using ir::Value;
