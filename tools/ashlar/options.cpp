@@ -99,7 +99,7 @@ Result<std::function<Result<std::unique_ptr<ExecutionEngine>>(ExecutionContext&)
   if (name == "hybrid") {
     return std::function<Made(ExecutionContext&)>([](ExecutionContext& context) -> Made {
       HybridConfig config;
-      config.setup_after = 32;  // programs that end at once need no compiler
+      config.setup_after = 20;  // programs that end at once need no compiler
       return std::unique_ptr<ExecutionEngine>(new HybridExecutor(context, config));
     });
   }
