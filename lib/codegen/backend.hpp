@@ -35,6 +35,11 @@ struct CompileOptions {
   bool map_code = false;
   /// Count executions of each way through the block (codegen/way.hpp): way_count() counters.
   std::uint64_t* way_counters = nullptr;
+  /// Add 1 to *threshold_counter in front of each execution, and leave by ExitKind::threshold, with nothing
+  /// of the block done, when that makes it 0.
+  std::uint64_t* threshold_counter = nullptr;
+  /// Which slots live in registers in linked code; empty: Backend::residents without weights.
+  std::span<const Resident> residents;
 };
 
 /// Offsets of the routines in the code that `emit_runtime` makes.
@@ -70,9 +75,12 @@ class Backend {
   virtual ~Backend() = default;
   virtual HostArch arch() const noexcept = 0;
   virtual std::unique_ptr<Compiler> make_compiler(const StateLayout& layout) const = 0;
-  /// Which slots live in which registers in linked code.
-  virtual std::vector<Resident> residents(const StateLayout& layout) const = 0;
-  virtual Result<RuntimeCode> emit_runtime(const StateLayout& layout) const = 0;
+  /// Which slots are to live in which registers in linked code: those of the highest ranks, or, of those that
+  /// have a rank, the ones with the greatest weights. `weights`: none, or one for each slot.
+  virtual std::vector<Resident> residents(const StateLayout& layout,
+                                          std::span<const std::uint64_t> weights) const = 0;
+  /// The runtime's routines for linked code with these residents.
+  virtual Result<RuntimeCode> emit_runtime(std::span<const Resident> residents) const = 0;
   virtual const Patcher& patcher() const noexcept = 0;
   /// A function `std::uint32_t()` that returns `value`, for probing executable memory.
   virtual std::vector<std::byte> probe(std::uint32_t value) const = 0;

@@ -20,6 +20,7 @@ enum class ExitKind : std::uint8_t {
   call,       ///< goes to `target` by a host call; linkable, see the host's patcher
   attention,  ///< an attention bit was seen; resume at `target`; never linked
   fuel,       ///< not enough fuel for the block; nothing of it done; resume at `target`; never linked
+  threshold,  ///< CompileOptions::threshold_counter has become 0; as for fuel
   stop,       ///< a stop terminal; `stop_reason`, `detail`; resume at `target`; never linked
 };
 

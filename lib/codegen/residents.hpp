@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <ashlar/ir.hpp>
@@ -18,17 +19,21 @@
 
 namespace ashlar::codegen {
 
-/// Slots of the highest ranks, in slot order, one for each of the offered registers. Deterministic.
+/// Slots of the greatest weights, if there are weights, and of the highest ranks, in slot order, one for each
+/// of the offered registers. Deterministic.
 inline std::vector<Resident> choose_residents(const StateLayout& layout, std::span<const Reg> integer_regs,
-                                              std::span<const Reg> float_regs) {
+                                              std::span<const Reg> float_regs,
+                                              std::span<const std::uint64_t> weights) {
+  const auto value = [&](unsigned slot) {
+    return std::pair(weights.empty() ? 0 : weights[slot], layout.slots[slot].rank);
+  };
   std::vector<Resident> residents;
   for (const SlotClass cls : {SlotClass::integer, SlotClass::real}) {
     const std::span<const Reg> regs = cls == SlotClass::integer ? integer_regs : float_regs;
     std::vector<unsigned> slots;
     for (unsigned i = 0; i < layout.slots.size(); ++i)
       if (layout.slots[i].cls == cls && layout.slots[i].rank != 0) slots.push_back(i);
-    std::stable_sort(slots.begin(), slots.end(),
-                     [&](unsigned x, unsigned y) { return layout.slots[x].rank > layout.slots[y].rank; });
+    std::stable_sort(slots.begin(), slots.end(), [&](unsigned x, unsigned y) { return value(x) > value(y); });
     if (slots.size() > regs.size()) slots.resize(regs.size());
     std::sort(slots.begin(), slots.end());
     for (std::size_t i = 0; i < slots.size(); ++i) residents.push_back({ir::Value::slot(slots[i]), regs[i]});

@@ -58,7 +58,7 @@ NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> 
                              const codegen::HostFeatures& features)
     : backend_(backend_of_this_machine(features)),
       compiler_(backend_->make_compiler(layout)),
-      residents_(backend_->residents(layout)),
+      residents_(backend_->residents(layout, {})),
       helpers_(helpers),
       jump_cache_(std::make_unique<codegen::JumpCache>()) {
   // One mapping for both: qemu 7.2 goes on executing old code that was replaced through an alias.
@@ -66,7 +66,7 @@ NativeMachine::NativeMachine(const StateLayout& layout, std::span<const Helper> 
       mmap(nullptr, kSpace, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (space == MAP_FAILED) throw std::runtime_error("no memory that is writable and executable");
   space_ = static_cast<std::byte*>(space);
-  auto runtime = backend_->emit_runtime(layout);
+  auto runtime = backend_->emit_runtime(residents_);
   if (!runtime) throw std::runtime_error(runtime.error().message);
   runtime_ = std::move(runtime.value());
   place(runtime_.code);
@@ -210,6 +210,7 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
         end.outcome = interp::Outcome::block_done;
         break;
       case codegen::ExitKind::attention:
+      case codegen::ExitKind::threshold:
         end.outcome = interp::Outcome::attention;
         break;
       case codegen::ExitKind::fuel:

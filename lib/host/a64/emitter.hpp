@@ -146,7 +146,8 @@ class Emitter : public EmitterBase {
   void return_single(std::uint32_t value);
   void charge_fuel(std::uint32_t count, const asmjit::Label& label);
   void add_fuel(std::int32_t count);
-  void count_execution(std::uint64_t* counter);
+  void count_execution(std::uint64_t* counter);  ///< leaves the count in x16
+  void branch_if_counted(const asmjit::Label& label) { as_.cbz(gp64(kX16), label); }
 
   // Exit sites (emitter.cpp).
   void start_host();

@@ -65,7 +65,7 @@ class Compiler final : public codegen::Compiler {
   Compiler(const StateLayout& layout, const codegen::HostFeatures& features)
       : layout_(layout),
         features_(features),
-        residents_(codegen::choose_residents(layout, Host::kResidentIntegers, Host::kResidentFloats)),
+        residents_(codegen::choose_residents(layout, Host::kResidentIntegers, Host::kResidentFloats, {})),
         emitter_(as_, features_) {
     attach();
   }
@@ -75,10 +75,11 @@ class Compiler final : public codegen::Compiler {
     rewind();
     out.clear();
     plan_.analyse(block, mem::kDisplacementSlack, options.linked && !options.count_fuel);
-    const codegen::LoopResidents* const loop =
-        options.linked && loop_.choose(block, layout_, plan_, residents_) ? &loop_ : nullptr;
     std::span<const codegen::Resident> residents;
-    if (options.linked) residents = loop != nullptr ? loop->residents() : residents_;
+    if (options.linked) residents = usual(options);
+    const codegen::LoopResidents* const loop =
+        options.linked && loop_.choose(block, layout_, plan_, residents) ? &loop_ : nullptr;
+    if (loop != nullptr) residents = loop->residents();
     emitter_.start(block, plan_, options, residents, loop, out);
     codegen::lower(block, emitter_);
     if (errors_.happened()) return errors_.sentence(Host::kName);
@@ -98,18 +99,22 @@ class Compiler final : public codegen::Compiler {
     const Result<void> done = compile(block, options, emitted);
     holder_.resetLogger();
     if (!done) return done.error();
-    return register_plan(options.linked, emitted) + listing.text;
+    return register_plan(options, emitted) + listing.text;
   }
 
  private:
+  /// The residents of linked code that has no choice of its own.
+  std::span<const codegen::Resident> usual(const codegen::CompileOptions& options) const {
+    return options.residents.empty() ? residents_ : options.residents;
+  }
   /// The listing's first lines, one for each kind of slot.
-  std::string register_plan(bool linked, const codegen::Emitted& emitted) const {
-    if (!linked) return "; no slot lives in a register\n";
+  std::string register_plan(const codegen::CompileOptions& options, const codegen::Emitted& emitted) const {
+    if (!options.linked) return "; no slot lives in a register\n";
     std::string lines;
     if (!emitted.residents.empty()) lines = "; a loop, with registers of its own:\n";
     for (const SlotClass cls : {SlotClass::integer, SlotClass::real}) {
       std::string line;
-      for (const codegen::Resident& r : emitted.residents.empty() ? residents_ : emitted.residents) {
+      for (const codegen::Resident& r : emitted.residents.empty() ? usual(options) : emitted.residents) {
         if (r.reg.is_float() != (cls == SlotClass::real)) continue;
         line += "  " + layout_.slots[r.slot.slot_index()].name + "=" + Host::register_name(r.reg);
       }
@@ -158,17 +163,18 @@ class Backend final : public codegen::Backend {
   std::unique_ptr<codegen::Compiler> make_compiler(const StateLayout& layout) const override {
     return std::make_unique<Compiler<Host>>(layout, features_);
   }
-  std::vector<codegen::Resident> residents(const StateLayout& layout) const override {
-    return codegen::choose_residents(layout, Host::kResidentIntegers, Host::kResidentFloats);
+  std::vector<codegen::Resident> residents(const StateLayout& layout,
+                                           std::span<const std::uint64_t> weights) const override {
+    return codegen::choose_residents(layout, Host::kResidentIntegers, Host::kResidentFloats, weights);
   }
-  Result<codegen::RuntimeCode> emit_runtime(const StateLayout& layout) const override {
+  Result<codegen::RuntimeCode> emit_runtime(std::span<const codegen::Resident> residents) const override {
     asmjit::CodeHolder holder;
     FirstError errors;
     holder.init(asmjit::Environment(Host::kAsmjitArch));
     holder.setErrorHandler(&errors);
     typename Host::RuntimeAssembler as(&holder);
     codegen::RuntimeCode out;
-    Host::write_runtime(as, residents(layout), out);
+    Host::write_runtime(as, residents, out);
     if (errors.happened()) return errors.sentence(Host::kName);
     copy_code(as, out.code);
     return out;

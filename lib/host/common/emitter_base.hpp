@@ -20,7 +20,7 @@
 //   link_jump(site)                   the patchable jump
 //   call_entry(entry), return_single(value)
 //   charge_fuel(count, label)         subtracts, and branches if the result is negative; add_fuel(count)
-//   count_execution(counter)
+//   count_execution(counter), branch_if_counted(label)   adds 1; branches if that has made it 0
 //   store_helper_args(inst), set_up_helper(pc, helper)
 //   define_int(inst)                  may be this class's
 //
@@ -193,6 +193,7 @@ class EmitterBase {
   /// Out of a loop with registers of its own: what lives where is as everywhere. Moves alone: flags and the
   /// runtime's argument register stay.
   void leave_loop();
+  void leave_before_block(const asmjit::Label& label, codegen::ExitKind kind, std::uint32_t fuel);
   /// To the block's beginning, unless attention bits are set.
   void go_round();
 

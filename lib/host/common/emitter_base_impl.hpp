@@ -62,17 +62,30 @@ void EmitterBase<Emitter, Assembler>::begin_block() {
     bind(head_);
   }
   if (options_.profile_counter != nullptr) self().count_execution(options_.profile_counter);
+  if (options_.threshold_counter != nullptr) {
+    const asmjit::Label label = as_.newLabel();
+    self().count_execution(options_.threshold_counter);
+    self().branch_if_counted(label);
+    leave_before_block(label, codegen::ExitKind::threshold, 0);
+  }
   if (options_.count_fuel) {
     const std::uint32_t count = block_->guest_inst_count();
     const asmjit::Label label = as_.newLabel();
     self().charge_fuel(count, label);
-    const std::size_t site = new_site(ir::Exit{block_->key()}, codegen::ExitKind::fuel);
-    cold(label, [this, site, count] {
-      self().add_fuel(static_cast<std::int32_t>(count));
-      leave_loop();
-      emit_stub(sites_[site]);
-    });
+    leave_before_block(label, codegen::ExitKind::fuel, count);
   }
+}
+
+/// Out of line, at `label`: leaves with nothing of the block done, and gives `fuel` back.
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::leave_before_block(const asmjit::Label& label, codegen::ExitKind kind,
+                                                         std::uint32_t fuel) {
+  const std::size_t site = new_site(ir::Exit{block_->key()}, kind);
+  cold(label, [this, site, fuel] {
+    if (fuel != 0) self().add_fuel(static_cast<std::int32_t>(fuel));
+    leave_loop();
+    emit_stub(sites_[site]);
+  });
 }
 
 template <typename Emitter, typename Assembler>

@@ -123,6 +123,7 @@ class Emitter : public EmitterBase {
   void charge_fuel(std::uint32_t count, const asmjit::Label& label);
   void add_fuel(std::int32_t count);
   void count_execution(std::uint64_t* counter);
+  void branch_if_counted(const asmjit::Label& label) { as_.jz(label); }
 
   // Exit sites (emitter.cpp).
   void start_host() { float_table_used_ = false; }
