@@ -16,13 +16,18 @@ namespace ashlar::cache {
 class CodeCache;
 class Translation;
 
-/// What code was compiled for. Translations of different flavours are found apart and never linked.
+/// What code was compiled for. Translations of different flavours are never linked, and those of different
+/// kinds are found apart.
 struct Flavour {
   bool linked = true;
   bool count_fuel = false;
   bool profile = false;
+  /// Of linked code, by which plan of registers. Translations of one key and different plans are never there
+  /// at the same time for long.
+  std::uint8_t plan = 0;
 
   constexpr bool operator==(const Flavour&) const = default;
+  /// Of the table that translations of this flavour are found in.
   constexpr std::size_t index() const {
     return std::size_t{linked} | std::size_t{count_fuel} << 1 | std::size_t{profile} << 2;
   }

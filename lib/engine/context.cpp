@@ -67,6 +67,21 @@ engine::Jit& ExecutionContext::Impl::make_jit() {
   return *jit_;
 }
 
+void ExecutionContext::Impl::block_is_hot(const BlockKey& key, StatsCell& stats) {
+  engine::Jit& jit = *jit_made_.load(std::memory_order_acquire);
+  const bool learns = jit.learns_registers();
+  if (learns && !jit.judge_registers(stats)) return;
+  drop_code([&](auto& code, const auto& lock, auto& removed) {
+    if (!learns) {
+      code.remove(lock, key, cache::Flavour{}, removed);
+      return;
+    }
+    jit.adopt_plan(lock);
+    code.remove_if(
+        lock, [](const cache::Translation& t) { return t.flavour().linked; }, removed);
+  });
+}
+
 void ExecutionContext::Impl::see_off(cache::CodeCache::Removed& removed) {
   if (removed.empty()) return;
   registry_->attend_all(kAttendFlush);

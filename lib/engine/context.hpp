@@ -59,6 +59,9 @@ class ExecutionContext::Impl final : public CodeObserver {
   }
   /// Null if nobody has asked for it yet.
   engine::Jit* jit_if_made() noexcept { return jit_made_.load(std::memory_order_acquire); }
+  /// The code of a block has counted as many executions as it was to: gives registers to other slots, if that
+  /// is better and still to be decided, or has the code made anew without counting.
+  void block_is_hot(const BlockKey& key, StatsCell& stats);
   /// Sees off what has been removed from the code cache: tells the vCPUs, then retires it.
   void see_off(cache::CodeCache::Removed& removed);
 

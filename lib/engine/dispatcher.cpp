@@ -203,6 +203,7 @@ ExecutionResult Dispatcher::run() {
     const BlockKey key = session_.key();
     codegen::JumpCache* jumps = nullptr;
     if (mine_ != nullptr) {
+      flavour_.plan = jit_->plan_number();
       jumps = &mine_->select(session_.data().tables(), key.mode, flavour_);
       if (session_.attention()) continue;
     }
@@ -236,7 +237,11 @@ ExecutionResult Dispatcher::run() {
       continue;
     }
     interpreted_from = nullptr;
-    if (jumps == nullptr) continue;  // there is a compiler since just now
+    // There is a compiler since just now, or another plan of registers.
+    if (jumps == nullptr || choice.translation->flavour().plan != flavour_.plan) {
+      from = nullptr;
+      continue;
+    }
     if (from != nullptr) {
       if (jit_->code().link(*from, exit, *choice.translation)) session_.stats().add(Stat::links);
     } else {
@@ -261,6 +266,10 @@ ExecutionResult Dispatcher::run() {
             asked_from = From::emitted_exit;
             break;
           case ExitKind::attention:
+            break;
+          case ExitKind::threshold:
+            session_.float_env().leave(frame_);
+            context_.block_is_hot(site.target, session_.stats());
             break;
           case ExitKind::fuel:
             if (auto stopped = interpret_one(0, nullptr)) return *stopped;
@@ -404,7 +413,9 @@ void Dispatcher::fold_float_flags() {
 void Dispatcher::enter(const Translation& translation, std::uint64_t mode) {
   prepare_float_unit(mode);
   session_.stats().add(Stat::jit_entries);
-  jit_->enter_linked()(&frame_, translation.code());
+  const RegisterPlan& plan = jit_->plan(translation.flavour().plan);
+  mine_->follow(plan);
+  plan.enter_linked(&frame_, translation.code());
   fold_float_flags();
   // Emitted code does not follow the mode: it is the same in all blocks that are linked.
   if (static_cast<HostExit>(frame_.cold().exit_code) == HostExit::jump) frame_.cold().mode = mode;
@@ -440,7 +451,7 @@ std::optional<ExecutionResult> Dispatcher::recover(std::uint64_t mode) {
   ASHLAR_ASSERT(ref.site != nullptr, "emitted code faulted at a place that is not known");
   if (!check) mem::abandon_store_conditional(cold, reinterpret_cast<const void*>(cold.fault_addr));
   std::span<const codegen::Resident> residents = ref.in->residents();
-  if (residents.empty() && ref.in->flavour().linked) residents = jit_->residents();
+  if (residents.empty() && ref.in->flavour().linked) residents = jit_->plan(ref.in->flavour().plan).residents;
   codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(), residents, mine_->dump());
   const BlockKey key = ref.in->key();
   session_.float_env().leave(frame_);

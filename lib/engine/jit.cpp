@@ -72,8 +72,10 @@ struct Jit::FaultHook {
     while (i < count && registered[i].memory.load(std::memory_order_relaxed) != nullptr) ++i;
     if (i == kMaxRegistered) return false;
     registered[i].code.store(jit.code_.get(), std::memory_order_relaxed);
-    registered[i].resume_linked.store(jit.runtime_ + jit.offsets_.resume_fault, std::memory_order_relaxed);
-    registered[i].resume_single.store(jit.runtime_ + jit.offsets_.resume_fault_single,
+    // Those of any plan: the residents are in the register dump.
+    const RegisterPlan& plan = jit.plan(0);
+    registered[i].resume_linked.store(plan.runtime + plan.offsets.resume_fault, std::memory_order_relaxed);
+    registered[i].resume_single.store(plan.runtime + plan.offsets.resume_fault_single,
                                       std::memory_order_relaxed);
     registered[i].memory.store(jit.memory_.get(), std::memory_order_release);
     if (i == count) registered_count.store(count + 1, std::memory_order_release);
@@ -128,22 +130,58 @@ Result<void> Jit::set_up() {
   if (memory_->kind() == cache::CodeMemoryKind::none)
     return Error{ErrorCode::not_supported, "the host refuses executable memory"};
   const StateLayout& layout = config_.frontend->layout();
-  auto runtime = backend_->emit_runtime(layout);
-  if (!runtime) return runtime.error();
-  offsets_ = std::move(runtime).value();
-  auto installed = memory_->install(offsets_.code);
-  if (!installed) return installed.error();
-  runtime_ = installed.value();
-  enter_linked_ = function_at<EnterLinked>(runtime_ + offsets_.enter_linked);
-  enter_single_ = function_at<EnterSingle>(runtime_ + offsets_.enter_single);
-  residents_ = backend_->residents(layout);
+  if (const Result<void> added = add_plan(backend_->residents(layout, {})); !added) return added.error();
+  const RegisterPlan& first_plan = plan(0);
+  enter_single_ = function_at<EnterSingle>(first_plan.runtime + first_plan.offsets.enter_single);
+  learning_ = std::make_unique<RegisterLearning>(layout, *backend_, config_.learn_registers_after);
   missing_->begin();
   code_ =
       std::make_unique<CodeCache>(*memory_, backend_->patcher(), backend_->code_alignment(), epochs_, stats_);
-  for (CodeListener* const listener : config_.code_listeners)
-    listener->runtime_published(runtime_, offsets_.code);
   if (!FaultHook::add(*this)) return Error{ErrorCode::not_supported, "the process has too many contexts"};
   return {};
+}
+
+/// Emits the routines for these residents; nobody uses the plan yet.
+Result<void> Jit::add_plan(std::vector<codegen::Resident> residents) {
+  if (plan_count_ == plans_.size()) return Error{ErrorCode::out_of_memory, "there are too many plans"};
+  auto plan = std::make_unique<RegisterPlan>();
+  plan->residents = std::move(residents);
+  auto runtime = backend_->emit_runtime(plan->residents);
+  if (!runtime) return runtime.error();
+  plan->offsets = std::move(runtime).value();
+  const auto installed = memory_->install(plan->offsets.code);
+  if (!installed) return installed.error();
+  plan->runtime = installed.value();
+  plan->enter_linked = function_at<RegisterPlan::EnterLinked>(plan->runtime + plan->offsets.enter_linked);
+  for (CodeListener* const listener : config_.code_listeners)
+    listener->runtime_published(plan->runtime, plan->offsets.code);
+  plans_[plan_count_++] = std::move(plan);
+  return {};
+}
+
+bool Jit::judge_registers(StatsCell& stats) {
+  std::lock_guard lock(plans_mutex_);
+  std::unique_ptr<Workshop> workshop = borrow();
+  Translated translated;
+  const auto block_of = [&](const BlockKey& key) -> const ir::Block* {
+    translated = translator_.translate_only(key, workshop->buffers);
+    return translated.block != nullptr ? &workshop->optimiser.optimise(*translated.block) : nullptr;
+  };
+  std::vector<codegen::Resident> better = learning_->judge(plan(plan_number()).residents, block_of);
+  give_back(std::move(workshop));
+  if (better.empty()) return false;
+  if (const Result<void> added = add_plan(std::move(better)); !added) {
+    learning_->give_up();
+    return false;
+  }
+  stats.add(Stat::register_plans);
+  if (config_.logger != nullptr) {
+    std::string names;
+    for (const codegen::Resident& r : plans_[plan_count_ - 1]->residents)
+      names += " " + config_.frontend->layout().slots[r.slot.slot_index()].name;
+    config_.logger->debug("host registers now hold{}", names);
+  }
+  return true;
 }
 
 Jit::~Jit() {
@@ -191,6 +229,10 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   options.profile_counter = counter_of(key);
   options.map_code = !config_.code_listeners.empty();
   options.way_counters = way_counters_of(key, block.boundaries().size()).data();
+  if (flavour.linked) {
+    options.residents = plan(flavour.plan).residents;
+    if (!flavour.count_fuel) options.threshold_counter = learning_->watch(key);
+  }
   const ir::Block& optimised = workshop.optimiser.optimise(block);
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
@@ -255,6 +297,7 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
   constexpr int kAttempts = 3;
   for (int attempt = 0; attempt < kAttempts && got.translation == nullptr; ++attempt) {
     const ChangeLog::Moment since = changes_.now();
+    if (flavour.linked) flavour.plan = plan_number();
     CodeDigest digest;
     if (!emit(*workshop, key, flavour, source, workshop->emitted, digest, got, stats)) break;
     CodeCache::Making making{&workshop->emitted, {{static_cast<std::uint64_t>(digest.kind), digest.hash}}};
@@ -264,7 +307,7 @@ Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCa
     if (outcome != CodeCache::Outcome::made) break;
     const cache::CacheLock lock = code_->lock();
     const bool pinned = pinned_.contains(key);
-    if (pinned ||
+    if (pinned || (flavour.linked && flavour.plan != plan_number()) ||
         (source != nullptr ? !source->alive() : changes_.changed_since(since, making.made->guest_ranges()))) {
       code_->withdraw(lock, *making.made, removed);
       if (pinned) break;

@@ -3,6 +3,8 @@
 // the engine's own files.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,6 +20,7 @@
 #include "engine/change_log.hpp"
 #include "engine/ir_cache.hpp"
 #include "engine/pinned_blocks.hpp"
+#include "engine/register_plan.hpp"
 #include "engine/translator.hpp"
 #include "opt/optimise.hpp"
 
@@ -44,13 +47,10 @@ class Jit {
   bool available() const noexcept { return code_ != nullptr; }
   /// Precondition for what follows: available().
   cache::CodeCache& code() noexcept { return *code_; }
-  std::span<const codegen::Resident> residents() const noexcept { return residents_; }
-  const void* entry(codegen::RuntimeEntry e) const noexcept {
-    return runtime_ + offsets_.entries[static_cast<std::size_t>(e)];
-  }
-  using EnterLinked = void (*)(VcpuFrame*, const void* code);
+  /// The number of the plan that linked code is compiled by now.
+  std::uint8_t plan_number() const noexcept { return plan_.load(std::memory_order_acquire); }
+  const RegisterPlan& plan(std::uint8_t number) const noexcept { return *plans_[number]; }
   using EnterSingle = std::uint32_t (*)(VcpuFrame*, const void* code, bool uses_float);
-  EnterLinked enter_linked() const noexcept { return enter_linked_; }
   EnterSingle enter_single() const noexcept { return enter_single_; }
   /// A jump cache in which every look-up misses.
   const codegen::JumpCache& missing() const noexcept { return *missing_; }
@@ -68,6 +68,16 @@ class Jit {
   void prepare(std::span<const BlockKey> keys, cache::Flavour flavour, StatsCell& stats,
                cache::CodeCache::Removed& removed);
 
+  /// While registers may still be given to other slots, code counts its executions, and `judge_registers` is
+  /// due when a block has been executed often. Later such code is only to be made anew, without counting.
+  bool learns_registers() const noexcept { return learning_->on(); }
+  /// True: there is another plan. Linked code is to be dropped, after `adopt_plan` under the same lock.
+  bool judge_registers(StatsCell& stats);
+  void adopt_plan(const cache::CacheLock&) noexcept {
+    std::lock_guard lock(plans_mutex_);
+    plan_.store(static_cast<std::uint8_t>(plan_count_ - 1), std::memory_order_release);
+  }
+
   /// The digest of the guest code that a translation was made from.
   static CodeDigest digest_of(const cache::Translation& translation) noexcept;
 
@@ -75,6 +85,7 @@ class Jit {
 
  private:
   Result<void> set_up();
+  Result<void> add_plan(std::vector<codegen::Resident> residents);
   /// What compiling takes; one for each thread that compiles at a time.
   struct Workshop {
     std::unique_ptr<codegen::Compiler> compiler;
@@ -109,11 +120,12 @@ class Jit {
   std::unique_ptr<codegen::Backend> backend_;
   std::unique_ptr<cache::CodeMemory> memory_;
   std::unique_ptr<cache::CodeCache> code_;
-  codegen::RuntimeCode offsets_;
-  const std::byte* runtime_ = nullptr;
-  EnterLinked enter_linked_ = nullptr;
   EnterSingle enter_single_ = nullptr;
-  std::vector<codegen::Resident> residents_;
+  std::mutex plans_mutex_;
+  std::array<std::unique_ptr<const RegisterPlan>, 4> plans_;
+  std::size_t plan_count_ = 0;
+  std::atomic<std::uint8_t> plan_{0};
+  std::unique_ptr<RegisterLearning> learning_;
   ZeroPages<codegen::JumpCache> missing_;
   std::mutex workshops_mutex_;
   std::vector<std::unique_ptr<Workshop>> workshops_;

@@ -17,15 +17,20 @@ namespace ashlar::engine {
 class JitVcpu {
  public:
   JitVcpu(Jit& jit, Vcpu& vcpu) : jit_(jit), vcpu_(vcpu) {
-    VcpuCold& cold = vcpu.frame().cold();
-    for (std::size_t i = 0; i < static_cast<std::size_t>(codegen::RuntimeEntry::count); ++i)
-      cold.entries[i] = jit.entry(static_cast<codegen::RuntimeEntry>(i));
-    cold.dump = &dump_;
+    vcpu.frame().cold().dump = &dump_;
+    follow(jit.plan(0));
     put_away();
     vcpu.set_missing_jump_cache(&jit.missing());
   }
 
   Jit& jit() noexcept { return jit_; }
+  /// Before code is entered that was made by this plan: the runtime's routines are to be the plan's.
+  void follow(const RegisterPlan& plan) noexcept {
+    if (plan_ == &plan) return;
+    plan_ = &plan;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(codegen::RuntimeEntry::count); ++i)
+      vcpu_.frame().cold().entries[i] = plan.entry(static_cast<codegen::RuntimeEntry>(i));
+  }
   const codegen::RegisterDump& dump() const noexcept { return dump_; }
 
   /// Makes indirect jumps probe the cache of this mode and flavour and lets calls push return addresses.
@@ -74,6 +79,7 @@ class JitVcpu {
 
   Jit& jit_;
   Vcpu& vcpu_;
+  const RegisterPlan* plan_ = nullptr;
   codegen::RegisterDump dump_{};
 };
 

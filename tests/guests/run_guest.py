@@ -3,8 +3,9 @@
 
 Usage: run_guest.py --ashlar PATH [--engine ENGINE] --guest-dir BUILD [--runner "CMD ..."] NAME...
 ENGINE is one of ashlar's, or a variant of one: jit-tiny has little room for code, so that translations are evicted all
-the time; jit-refused finds that the host refuses executable memory, and must say so once (with --runner, whose program
-may need such memory itself, it is told not to use any).
+the time; jit-learn gives registers to other slots as early and as often as it can; jit-refused finds that the host
+refuses executable memory, and must say so once (with --runner, whose program may need such memory itself, it is told
+not to use any).
 NAME is a program of manifest.txt, or group:NAME for all programs of a group, or "all".
 
 BUILD holds the compiled guests. What qemu said is kept beside the binary (NAME.qemu.json) until the binary or its line in
@@ -51,6 +52,7 @@ def read_manifest():
 # Engine variants: the engine, further options of "ashlar run".
 VARIANTS = {
     'jit-tiny': ('jit', ['--code-limit', '64K']),
+    'jit-learn': ('jit', ['--learn-after', '3']),
     'jit-refused': ('jit', []),
 }
 REFUSAL = b'ashlar: no compiled code, everything is interpreted: '

@@ -98,6 +98,10 @@ int main_checked(int argc, char** argv) {
          "executable), none (interpret), or auto: the first that works")
       ->capture_default_str()
       ->type_name("KIND");
+  run->add_option("--learn-after", run_options.learn_after,
+                  "Executions of a compiled block after which the processor's registers go to the program's "
+                  "registers that are in use (16384); 0: never")
+      ->type_name("N");
   run->add_flag(
       "--profile", run_options.profile,
       "Show the hottest blocks on stderr at the end: share of time, executions, symbol (--engine jit)");

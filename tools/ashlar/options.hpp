@@ -25,6 +25,7 @@ struct RunOptions {
   std::optional<std::uint64_t> fuel;
   std::string code_limit = "64M";
   std::string code_memory = "auto";
+  std::optional<std::uint32_t> learn_after;
   bool verbose = false;
   bool profile = false;
   bool code = false;

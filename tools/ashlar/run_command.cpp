@@ -62,6 +62,7 @@ int run_command(const RunOptions& options) {
   Result<CodeMemoryMode> code_memory = parse_code_memory(options.code_memory);
   if (!code_memory) return complain(code_memory.error().message);
   config.context.code_memory = *code_memory;
+  if (options.learn_after) config.context.learn_registers_after = *options.learn_after;
   // Warnings of the engine are always shown, refused system calls with --verbose.
   const auto logger =
       std::make_shared<spdlog::logger>("ashlar", std::make_shared<spdlog::sinks::stderr_sink_mt>());

@@ -61,13 +61,14 @@ void EmitterBase<Emitter, Assembler>::begin_block() {
     head_ = as_.newLabel();
     bind(head_);
   }
-  if (options_.profile_counter != nullptr) self().count_execution(options_.profile_counter);
   if (options_.threshold_counter != nullptr) {
     const asmjit::Label label = as_.newLabel();
     self().count_execution(options_.threshold_counter);
     self().branch_if_counted(label);
     leave_before_block(label, codegen::ExitKind::threshold, 0);
   }
+  // Behind the way out, by which the block has not been executed.
+  if (options_.profile_counter != nullptr) self().count_execution(options_.profile_counter);
   if (options_.count_fuel) {
     const std::uint32_t count = block_->guest_inst_count();
     const asmjit::Label label = as_.newLabel();

@@ -1,0 +1,109 @@
+// Weighing slots; see register_plan.hpp.
+#include "engine/register_plan.hpp"
+
+#include <algorithm>
+
+#include "ir/operands.hpp"
+#include "mem/layout.hpp"
+
+namespace ashlar::engine {
+namespace {
+
+/// Programs that take this many blocks before any of them is hot have no small part that matters.
+constexpr std::size_t kMostWatched = 1 << 16;
+/// The last verdict falls when so many blocks have been executed for each execution of the first threshold:
+/// some ten milliseconds. Counting slows small loops down by a tenth.
+constexpr std::uint64_t kSample = 256;
+constexpr unsigned kVerdicts = 2;
+/// The blocks that are weighed.
+constexpr std::size_t kHottest = 64;
+/// A change must gain this part of all uses, one over: making code anew costs some milliseconds, and what was
+/// hot until now need not stay so.
+constexpr std::uint64_t kLeastGain = 12;
+/// By this part, one over, the slots that the front end ranks highest are preferred.
+constexpr std::uint64_t kPrior = 128;
+/// A loop of one block that chooses registers for itself needs this much less of the plan.
+constexpr std::uint64_t kOwnChoice = 4;
+
+}  // namespace
+
+std::uint64_t* RegisterLearning::watch(const BlockKey& key) {
+  if (!on()) return nullptr;
+  std::lock_guard lock(mutex_);
+  if (!on() || watched_.size() >= kMostWatched) return nullptr;
+  return &watched_.emplace_back(key, 0 - threshold_).count;
+}
+
+std::vector<codegen::Resident> RegisterLearning::judge(
+    std::span<const codegen::Resident> residents,
+    const std::function<const ir::Block*(const BlockKey&)>& block_of) {
+  std::lock_guard lock(mutex_);
+  if (!on()) return {};
+  struct Hot {
+    BlockKey key;
+    std::uint64_t executions;
+  };
+  std::vector<Hot> hot;
+  bool reached = false;
+  std::uint64_t executed = 0;
+  for (std::size_t i = since_; i < watched_.size(); ++i) {
+    Watched& w = watched_[i];
+    const std::uint64_t executions = std::atomic_ref(w.count).load(std::memory_order_relaxed) + threshold_;
+    if (executions != 0) hot.push_back({w.key, executions});
+    executed += executions;
+    reached = reached || executions >= threshold_;
+  }
+  // Another thread has been here for the same threshold.
+  if (!reached) return {};
+  const std::size_t count = std::min(hot.size(), kHottest);
+  std::partial_sort(hot.begin(), hot.begin() + static_cast<std::ptrdiff_t>(count), hot.end(),
+                    [](const Hot& x, const Hot& y) { return x.executions > y.executions; });
+  weights_.assign(layout_.slots.size(), 0);
+  for (std::size_t i = 0; i < count; ++i)
+    if (const ir::Block* const block = block_of(hot[i].key)) weigh(*block, hot[i].executions, residents);
+
+  std::uint64_t all = 0;
+  for (const std::uint64_t w : weights_) all += w;
+  for (const codegen::Resident& r : backend_.residents(layout_, {}))
+    weights_[r.slot.slot_index()] += all / kPrior;
+
+  std::vector<codegen::Resident> better = backend_.residents(layout_, weights_);
+  if (served(better) <= served(residents) + all / kLeastGain) better.clear();
+  if (!better.empty()) since_ = watched_.size();
+  if (++verdicts_ == kVerdicts) {
+    // What still counts is done with it when it has become hot.
+    on_.store(false, std::memory_order_relaxed);
+    threshold_ = first_threshold_;
+  } else {
+    // When the hottest block comes to this, as many blocks as wanted will have been executed.
+    threshold_ = std::max(threshold_, hot[0].executions * (threshold_ * kSample / executed));
+  }
+  for (std::size_t i = since_; i < watched_.size(); ++i)
+    std::atomic_ref(watched_[i].count).store(0 - threshold_, std::memory_order_relaxed);
+  return better;
+}
+
+void RegisterLearning::weigh(const ir::Block& block, std::uint64_t executions,
+                             std::span<const codegen::Resident> residents) {
+  plan_.analyse(block, mem::kDisplacementSlack, true);
+  const bool own_choice = loop_.choose(block, layout_, plan_, residents);
+  const std::uint64_t weight = own_choice ? executions / kOwnChoice : executions;
+  const auto add = [&](ir::Value v, std::uint64_t times) {
+    if (v.is_slot()) weights_[v.slot_index()] += times * weight;
+  };
+  for (const ir::Inst& inst : block.insts()) {
+    const ir::OpTraits& op = ir::traits_of(inst.op);
+    if (op.reads_a) add(inst.a, 1);
+    if (op.reads_b) add(inst.b, 1);
+    if (op.reads_c) add(inst.c(), 1);
+    add(inst.dst, 1);
+  }
+}
+
+std::uint64_t RegisterLearning::served(std::span<const codegen::Resident> by) const {
+  std::uint64_t sum = 0;
+  for (const codegen::Resident& r : by) sum += weights_[r.slot.slot_index()];
+  return sum;
+}
+
+}  // namespace ashlar::engine
