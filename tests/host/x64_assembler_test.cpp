@@ -108,6 +108,8 @@ TEST_CASE("register forms have asmjit's bytes") {
         two.both([&](auto& as) { as.cmp(r, Imm(imm)); });
         two.both([&](auto& as) { as.mov(r, Imm(imm)); });
       }
+      for (const std::int64_t imm : {0x123456789abcdef0ll, 0x100000000ll, -0x80000001ll})
+        two.both([&](auto& as) { as.mov(r.r64(), Imm(imm)); });
       for (const int count : {1, 2, 31, 63}) {
         two.both([&](auto& as) { as.shl(r, Imm(count)); });
         two.both([&](auto& as) { as.shr(r, Imm(count)); });

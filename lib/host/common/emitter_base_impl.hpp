@@ -62,10 +62,14 @@ void EmitterBase<Emitter, Assembler>::begin_block() {
     bind(head_);
   }
   if (options_.threshold_counter != nullptr) {
-    const asmjit::Label label = as_.newLabel();
     self().count_execution(options_.threshold_counter);
-    self().branch_if_counted(label);
-    leave_before_block(label, codegen::ExitKind::threshold, 0);
+    if (loop_ == nullptr) {
+      self().branch_if_counted(sites_[new_site(ir::Exit{block_->key()}, codegen::ExitKind::threshold)].stub);
+    } else {
+      const asmjit::Label label = as_.newLabel();
+      self().branch_if_counted(label);
+      leave_before_block(label, codegen::ExitKind::threshold, 0);
+    }
   }
   // Behind the way out, by which the block has not been executed.
   if (options_.profile_counter != nullptr) self().count_execution(options_.profile_counter);

@@ -268,6 +268,14 @@ void Assembler::mov(const Mem& to, const Imm& value) {
   code.immediate(false, imm);
 }
 void Assembler::mov(const Gp& to, const Imm& value) {
+  if (is_short() && to.isGpq() && !is_int32(value.value()) && value.valueAs<std::uint64_t>() >> 32 != 0) {
+    Encoder code(*this);
+    code.byte(0x48 | to.id() >> 3);
+    code.byte(0xb8 | (to.id() & 7));
+    code.immediate(false, value.value());
+    code.immediate(false, value.value() >> 32);
+    return;
+  }
   if (!is_short() || !to.isGpd()) return left_to(Base::mov(to, value));
   Encoder code(*this);
   if (to.id() >= 8) code.byte(0x41);

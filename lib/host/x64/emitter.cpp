@@ -11,7 +11,7 @@ using codegen::RuntimeEntry;
 
 void Emitter::count_execution(std::uint64_t* counter) {
   as_.mov(x86::rax, asmjit::Imm(reinterpret_cast<std::uintptr_t>(counter)));
-  as_.inc(x86::qword_ptr(x86::rax));
+  as_.add(x86::qword_ptr(x86::rax), asmjit::Imm(1));
 }
 
 void Emitter::charge_fuel(std::uint32_t count, const asmjit::Label& label) {
