@@ -61,10 +61,7 @@ void LoopResidents::count_uses(const ir::Block& block) {
     w = static_cast<std::uint16_t>(w + weight);
   };
   for (const Inst& inst : block.insts()) {
-    const ir::OpTraits& op = ir::traits_of(inst.op);
-    if (op.reads_a) add(inst.a, 1);
-    if (op.reads_b) add(inst.b, 1);
-    if (op.reads_c) add(inst.c(), 1);
+    ir::for_each_read(inst, [&](Value v) { add(v, 1); });
     // A write has to be stored at the latest where the block ends.
     add(inst.dst, 2);
   }

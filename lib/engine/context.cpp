@@ -44,7 +44,7 @@ void ExecutionContext::Impl::drop(Collect&& collect) {
 
 template <typename Collect>
 void ExecutionContext::Impl::drop_code(Collect&& collect) {
-  engine::Jit* const jit = jit_made_.load(std::memory_order_acquire);
+  engine::Jit* const jit = jit_if_made();
   if (jit == nullptr || !jit->available()) return;
   cache::CodeCache::Removed removed;
   {
@@ -68,7 +68,7 @@ engine::Jit& ExecutionContext::Impl::make_jit() {
 }
 
 void ExecutionContext::Impl::block_is_hot(const BlockKey& key, StatsCell& stats) {
-  engine::Jit& jit = *jit_made_.load(std::memory_order_acquire);
+  engine::Jit& jit = *jit_if_made();
   const bool learns = jit.learns_registers();
   if (learns && !jit.judge_registers(stats)) return;
   drop_code([&](auto& code, const auto& lock, auto& removed) {

@@ -54,7 +54,7 @@ class ExecutionContext::Impl final : public CodeObserver {
 
   /// Made when first asked for.
   engine::Jit& jit() {
-    engine::Jit* const made = jit_made_.load(std::memory_order_acquire);
+    engine::Jit* const made = jit_if_made();
     return made != nullptr ? *made : make_jit();
   }
   /// Null if nobody has asked for it yet.

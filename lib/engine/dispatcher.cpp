@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "base/assert.hpp"
-#include "base/float_unit.hpp"
 #include "codegen/restore.hpp"
 #include "engine/known_blocks.hpp"
 #include "interp/interpreter.hpp"
@@ -401,33 +400,21 @@ void Dispatcher::prepare(std::span<const BlockKey> keys) {
   context_.see_off(removed);
 }
 
-void Dispatcher::prepare_float_unit(std::uint64_t mode) {
-  session_.float_env().leave(frame_);
-  frame_.cold().guest_float_control = float_unit::guest_word(context_.frontend().rounding(mode));
-}
-void Dispatcher::fold_float_flags() {
-  if (const std::uint8_t raised = float_unit::flags_of(frame_.cold().float_status))
-    frame_.cold().float_flags |= raised;
-}
-
 void Dispatcher::enter(const Translation& translation, std::uint64_t mode) {
-  prepare_float_unit(mode);
+  session_.float_env().leave(frame_);
+  jit_->begin_floats(frame_, mode);
   session_.stats().add(Stat::jit_entries);
   const RegisterPlan& plan = jit_->plan(translation.flavour().plan);
   mine_->follow(plan);
   plan.enter_linked(&frame_, translation.code());
-  fold_float_flags();
+  Jit::end_floats(frame_);
   // Emitted code does not follow the mode: it is the same in all blocks that are linked.
   if (static_cast<HostExit>(frame_.cold().exit_code) == HostExit::jump) frame_.cold().mode = mode;
 }
 std::uint32_t Dispatcher::enter_single(const Translation& translation, std::uint64_t mode) {
   session_.float_env().leave(frame_);
   session_.stats().add(Stat::jit_entries);
-  const bool floats = translation.uses_float();
-  if (floats) prepare_float_unit(mode);
-  const std::uint32_t exit = jit_->enter_single()(&frame_, translation.code(), floats);
-  if (floats) fold_float_flags();
-  return exit;
+  return jit_->run_single(frame_, translation, mode);
 }
 
 std::optional<ExecutionResult> Dispatcher::stop(ir::StopReason reason, std::int32_t detail, Tier tier) {

@@ -80,8 +80,6 @@ class Dispatcher {
   Jit::Got compile(const BlockKey& key, const IrBlock* source);
   Jit::Got get(const BlockKey& key);
 
-  void prepare_float_unit(std::uint64_t mode);
-  void fold_float_flags();
   void enter(const cache::Translation& translation, std::uint64_t mode);
   std::uint32_t enter_single(const cache::Translation& translation, std::uint64_t mode);
 

@@ -13,6 +13,7 @@
 
 #include <ashlar/engine.hpp>
 
+#include "base/float_unit.hpp"
 #include "base/zero_pages.hpp"
 #include "cache/code_cache.hpp"
 #include "cache/code_memory.hpp"
@@ -51,7 +52,23 @@ class Jit {
   std::uint8_t plan_number() const noexcept { return plan_.load(std::memory_order_acquire); }
   const RegisterPlan& plan(std::uint8_t number) const noexcept { return *plans_[number]; }
   using EnterSingle = std::uint32_t (*)(VcpuFrame*, const void* code, bool uses_float);
-  EnterSingle enter_single() const noexcept { return enter_single_; }
+  /// Runs a block that is not linked, with the float unit as it needs it; gives what EnterSingle returns.
+  std::uint32_t run_single(VcpuFrame& frame, const cache::Translation& translation,
+                           std::uint64_t mode) const {
+    if (!translation.uses_float()) return enter_single_(&frame, translation.code(), false);
+    begin_floats(frame, mode);
+    const std::uint32_t exit = enter_single_(&frame, translation.code(), true);
+    end_floats(frame);
+    return exit;
+  }
+  /// What emitted code is to find, and leaves, of the float unit.
+  void begin_floats(VcpuFrame& frame, std::uint64_t mode) const {
+    frame.cold().guest_float_control = float_unit::guest_word(config_.frontend->rounding(mode));
+  }
+  static void end_floats(VcpuFrame& frame) noexcept {
+    if (const std::uint8_t raised = float_unit::flags_of(frame.cold().float_status))
+      frame.cold().float_flags |= raised;
+  }
   /// A jump cache in which every look-up misses.
   const codegen::JumpCache& missing() const noexcept { return *missing_; }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/float_unit.hpp"
 #include "codegen/runtime.hpp"
 #include "engine/dispatcher.hpp"
 
@@ -17,16 +16,6 @@ namespace {
                                          std::uint64_t mode, ExecutionResult& result) {
   Dispatcher dispatcher(context, vcpu, false, selector, Session::Place::inside);
   dispatcher.finish_one(translation, exit, mode, result);
-}
-
-std::uint32_t enter(ExecutionContext::Impl& context, VcpuFrame& frame, const Jit& jit,
-                    const cache::Translation& translation, std::uint64_t mode) {
-  if (!translation.uses_float()) return jit.enter_single()(&frame, translation.code(), false);
-  VcpuCold& cold = frame.cold();
-  cold.guest_float_control = float_unit::guest_word(context.frontend().rounding(mode));
-  const std::uint32_t exit = jit.enter_single()(&frame, translation.code(), true);
-  if (const std::uint8_t raised = float_unit::flags_of(cold.float_status)) cold.float_flags |= raised;
-  return exit;
 }
 
 }  // namespace
@@ -57,10 +46,8 @@ KnownRun run_known(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const 
     stats.add(Stat::lookup_hits);
     stats.add(Stat::jit_entries);
     jit->code().touch(*entry.last_use);
-    VcpuCold& cold = frame.cold();
-    __atomic_store_n(&cold.pc, addr, __ATOMIC_RELAXED);
-    __atomic_store_n(&cold.mode, mode, __ATOMIC_RELAXED);
-    const std::uint32_t exit = enter(context, frame, *jit, translation, mode);
+    Session::set_key_of(frame, {{addr}, mode});
+    const std::uint32_t exit = jit->run_single(frame, translation, mode);
 
     ExecutionResult& result = results[run.done++];
     result = {};
@@ -69,17 +56,14 @@ KnownRun run_known(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const 
     bool plain = exit == codegen::kSingleJump;
     if (exit < codegen::kSingleFault) {
       const codegen::ExitSite& site = translation.exits()[exit].site;
-      __atomic_store_n(&cold.pc, site.target.addr.value, __ATOMIC_RELAXED);
-      __atomic_store_n(&cold.mode, site.target.mode, __ATOMIC_RELAXED);
+      Session::set_key_of(frame, site.target);
       plain = site.kind != codegen::ExitKind::stop;
     }
     if (!plain || frame.hot.attention.load(std::memory_order_relaxed) != 0) [[unlikely]] {
       finish(context, vcpu, selector, translation, exit, mode, result);
       run.ended = result.reason != ExitReason::block_done;
     }
-    // Word by word; see Session::key.
-    result.next = {{__atomic_load_n(&cold.pc, __ATOMIC_RELAXED)},
-                   __atomic_load_n(&cold.mode, __ATOMIC_RELAXED)};
+    result.next = Session::key_of(frame);
   }
   if (run.done != 0) stats.add(Stat::runs);
   data->end();

@@ -88,15 +88,12 @@ void RegisterLearning::weigh(const ir::Block& block, std::uint64_t executions,
   plan_.analyse(block, mem::kDisplacementSlack, true);
   const bool own_choice = loop_.choose(block, layout_, plan_, residents);
   const std::uint64_t weight = own_choice ? executions / kOwnChoice : executions;
-  const auto add = [&](ir::Value v, std::uint64_t times) {
-    if (v.is_slot()) weights_[v.slot_index()] += times * weight;
+  const auto add = [&](ir::Value v) {
+    if (v.is_slot()) weights_[v.slot_index()] += weight;
   };
   for (const ir::Inst& inst : block.insts()) {
-    const ir::OpTraits& op = ir::traits_of(inst.op);
-    if (op.reads_a) add(inst.a, 1);
-    if (op.reads_b) add(inst.b, 1);
-    if (op.reads_c) add(inst.c(), 1);
-    add(inst.dst, 1);
+    ir::for_each_read(inst, add);
+    add(inst.dst);
   }
 }
 

@@ -41,15 +41,17 @@ class Session {
   VcpuData& data() noexcept { return data_; }
   StatsCell& stats() noexcept { return data_.stats(); }
   GuestFloatEnv& float_env() noexcept { return float_env_; }
+  BlockKey key() const noexcept { return key_of(frame_); }
+  void set_key(BlockKey key) noexcept { set_key_of(frame_, key); }
   /// Word by word: emitted code has stored one of the two just now, and a load of both at once would have to
   /// wait until that is in the cache.
-  BlockKey key() const noexcept {
-    return {{__atomic_load_n(&frame_.cold().pc, __ATOMIC_RELAXED)},
-            __atomic_load_n(&frame_.cold().mode, __ATOMIC_RELAXED)};
+  static BlockKey key_of(const VcpuFrame& frame) noexcept {
+    return {{__atomic_load_n(&frame.cold().pc, __ATOMIC_RELAXED)},
+            __atomic_load_n(&frame.cold().mode, __ATOMIC_RELAXED)};
   }
-  void set_key(BlockKey key) noexcept {
-    __atomic_store_n(&frame_.cold().pc, key.addr.value, __ATOMIC_RELAXED);
-    __atomic_store_n(&frame_.cold().mode, key.mode, __ATOMIC_RELAXED);
+  static void set_key_of(VcpuFrame& frame, BlockKey key) noexcept {
+    __atomic_store_n(&frame.cold().pc, key.addr.value, __ATOMIC_RELAXED);
+    __atomic_store_n(&frame.cold().mode, key.mode, __ATOMIC_RELAXED);
   }
 
   /// Whether attention bits are set: `attend` must be called.
@@ -68,22 +70,14 @@ class Session {
 
   /// Finds or translates the block. `get.hit` says which.
   IrCache::Got find(const BlockKey& key) {
-    if (IrBlock* block = data_.look_up(key)) return {block, {}, true};
-    if (IrBlock* block = context_.ir_cache().find(key)) {
-      stats().add(Stat::lookup_hits);
-      return {block, {}, true};
-    }
+    if (IrBlock* const block = find_made(key)) return {block, {}, true};
     float_env_.leave(frame_);
     return context_.ir_cache().get(key, data_.buffers(), stats(), form_);
   }
   /// The same for the block that is run next. One that nobody has asked for before is not kept: most blocks
   /// of a program are executed once. It is `unpublished` then, and valid until the next is looked for.
   IrCache::Got find_next(const BlockKey& key) {
-    if (IrBlock* block = data_.look_up(key)) return {block, {}, true};
-    if (IrBlock* block = context_.ir_cache().find(key)) {
-      stats().add(Stat::lookup_hits);
-      return {block, {}, true};
-    }
+    if (IrBlock* const block = find_made(key)) return {block, {}, true};
     float_env_.leave(frame_);
     if (!context_.config().keep_blocks_run_once && context_.ir_cache().first_use(key)) {
       IrCache::Got got;
@@ -124,6 +118,13 @@ class Session {
   }
 
  private:
+  /// The block that the vCPU or the context has, or null.
+  IrBlock* find_made(const BlockKey& key) {
+    if (IrBlock* const block = data_.look_up(key)) return block;
+    IrBlock* const block = context_.ir_cache().find(key);
+    if (block != nullptr) stats().add(Stat::lookup_hits);
+    return block;
+  }
   /// Outside while there is a safepoint. Gives the attention bits that have come meanwhile.
   std::uint32_t wait_at_safepoint() noexcept {
     float_env_.leave(frame_);

@@ -42,6 +42,12 @@ void count(StatsCell& stats, std::uint64_t guest_instructions) {
   stats.add(Stat::guest_instructions_translated, guest_instructions);
 }
 
+ir::Block::Parts parts(BlockKey key, const TranslationBuffers& buffers) {
+  ir::Block::Parts parts = buffers.builder.parts();
+  parts.key = key;  // the cache relies on it, whatever the front end did with the builder
+  return parts;
+}
+
 #ifndef NDEBUG
 void verify_or_die(const ir::Block& block, const Frontend& frontend, const char* who) {
   if (auto verified = ir::verify(block, frontend.layout(), frontend.helpers().size()); !verified) {
@@ -122,22 +128,34 @@ CodeDigest RecordingMemory::digest(std::span<const GuestRange> ranges) {
   return {CodeDigest::Kind::known, hash.value()};
 }
 
-Translated Translator::translate_only(BlockKey key, TranslationBuffers& buffers) const {
-  GuestMemory* memory = nullptr;
-  if (memory_ != nullptr) {
+std::optional<ir::Block> Translator::translate_over(BlockKey key, TranslationBuffers& buffers, Fault& fault,
+                                                    CodeDigest* digest) const {
+  GuestMemory* memory = memory_;
+  if (memory != nullptr && digest != nullptr) {
     buffers.memory.begin(memory_);
     memory = &buffers.memory;
   }
   buffers.builder.begin(key);
   const TranslateResult result = frontend_.translate(key, memory, limits_, buffers.builder);
-  if (result.fetch_fault.kind != FaultKind::none) return {nullptr, {}, result.fetch_fault};
-  ir::Block::Parts parts = buffers.builder.parts();
-  parts.key = key;  // the cache relies on it, whatever the front end did with the builder
-  Translated translated{ir::Block::make(parts), {}, {}};
+  if (result.fetch_fault.kind != FaultKind::none) {
+    fault = result.fetch_fault;
+    return std::nullopt;
+  }
+  const ir::Block block = ir::Block::over(parts(key, buffers));
 #ifndef NDEBUG
-  verify_or_die(*translated.block, frontend_, "the front end has made a block that does not verify:");
+  verify_or_die(block, frontend_, "the front end has made a block that does not verify:");
 #endif
-  if (memory_ != nullptr) translated.digest = buffers.memory.digest(translated.block->guest_ranges());
+  if (digest != nullptr) {
+    *digest = CodeDigest{};
+    if (memory_ != nullptr) *digest = buffers.memory.digest(block.guest_ranges());
+  }
+  return block;
+}
+
+Translated Translator::translate_only(BlockKey key, TranslationBuffers& buffers) const {
+  Translated translated;
+  if (translate_over(key, buffers, translated.fault, &translated.digest))
+    translated.block = ir::Block::make(parts(key, buffers));
   return translated;
 }
 
@@ -152,28 +170,8 @@ std::optional<ir::Block> Translator::translate_in_place(BlockKey key, Translatio
                                                         StatsCell& stats, Fault& fault,
                                                         CodeDigest* digest) const {
   const SampledTime time(stats, Stat::blocks_translated, Stat::translate_time);
-  GuestMemory* memory = memory_;
-  if (memory != nullptr && digest != nullptr) {
-    buffers.memory.begin(memory_);
-    memory = &buffers.memory;
-  }
-  buffers.builder.begin(key);
-  const TranslateResult result = frontend_.translate(key, memory, limits_, buffers.builder);
-  if (result.fetch_fault.kind != FaultKind::none) {
-    fault = result.fetch_fault;
-    return std::nullopt;
-  }
-  ir::Block::Parts parts = buffers.builder.parts();
-  parts.key = key;
-  const ir::Block block = ir::Block::over(parts);
-#ifndef NDEBUG
-  verify_or_die(block, frontend_, "the front end has made a block that does not verify:");
-#endif
-  if (digest != nullptr) {
-    *digest = CodeDigest{};
-    if (memory_ != nullptr) *digest = buffers.memory.digest(block.guest_ranges());
-  }
-  count(stats, block.guest_inst_count());
+  const std::optional<ir::Block> block = translate_over(key, buffers, fault, digest);
+  if (block) count(stats, block->guest_inst_count());
   return block;
 }
 

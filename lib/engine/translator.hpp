@@ -88,6 +88,10 @@ class Translator {
   bool unchanged(std::span<const GuestRange> ranges, const CodeDigest& digest) const;
 
  private:
+  /// translate_in_place, uncounted.
+  std::optional<ir::Block> translate_over(BlockKey key, TranslationBuffers& buffers, Fault& fault,
+                                          CodeDigest* digest) const;
+
   const Frontend& frontend_;
   GuestMemory* memory_;
   TranslateLimits limits_;

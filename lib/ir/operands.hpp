@@ -105,4 +105,14 @@ struct OpTraitsTable {
 inline constexpr OpTraitsTable kOpTraits;
 constexpr const OpTraits& traits_of(Opcode op) { return kOpTraits.of[static_cast<std::size_t>(op)]; }
 
+/// Calls function(Value) for each operand that the instruction reads, one that stands twice twice. An operand
+/// that a helper has not is none.
+template <typename Function>
+constexpr void for_each_read(const Inst& inst, Function&& function) {
+  const OpTraits& op = traits_of(inst.op);
+  if (op.reads_a) function(inst.a);
+  if (op.reads_b) function(inst.b);
+  if (op.reads_c) function(inst.c());
+}
+
 }  // namespace ashlar::ir

@@ -40,18 +40,18 @@ constexpr Twins kTwins;
 
 /// What the passes ask for every instruction, in one place.
 struct Facts {
-  bool reads_a, reads_b, reads_c, observer, pure;  ///< as in ir::OpTraits
-  bool folds = false;                              ///< gains where an operand is a constant
-  bool combines = false;                           ///< `simplify` and `combine` know it
-  bool varies = false;                             ///< what is known of its result depends on its operands
-  std::uint8_t unsigned_bits = 64;                 ///< else: of the result
-  bool sign_extended = false;                      ///< likewise
+  ir::OpTraits op;
+  bool folds = false;               ///< gains where an operand is a constant
+  bool combines = false;            ///< `simplify` and `combine` know it
+  bool varies = false;              ///< what is known of its result depends on its operands
+  std::uint8_t unsigned_bits = 64;  ///< else: of the result
+  bool sign_extended = false;       ///< likewise
 };
 
 constexpr Facts facts_about(Opcode op) {
   const OpInfo& line = ir::op_info(op);
   const ir::OpTraits& traits = ir::traits_of(op);
-  Facts f{traits.reads_a, traits.reads_b, traits.reads_c, traits.observer, traits.pure};
+  Facts f{traits};
   f.folds = traits.reads_a && line.src == ir::ValueClass::I &&
             (ir::semantics::is_pure_integer(op) || twin_of(op) != Opcode::nop);
   switch (op) {
@@ -251,10 +251,10 @@ void Optimiser::forward(const ir::Block& block) {
       if (inst.op == Opcode::mov64 && inst.dst == inst.a) replace(inst, Inst{});
       f = &facts_of(inst.op);
     }
-    words_[WordIndex::of(inst.a, f->reads_a)].read = true;
-    words_[WordIndex::of(inst.b, f->reads_b)].read = true;
-    words_[WordIndex::of(inst.c(), f->reads_c)].read = true;
-    stretch_ = static_cast<std::uint16_t>(stretch_ + f->observer);
+    words_[WordIndex::of(inst.a, f->op.reads_a)].read = true;
+    words_[WordIndex::of(inst.b, f->op.reads_b)].read = true;
+    words_[WordIndex::of(inst.c(), f->op.reads_c)].read = true;
+    stretch_ = static_cast<std::uint16_t>(stretch_ + f->op.observer);
     // A helper may write any slot.
     if (inst.op == Opcode::call_helper) ++serial_;
     if (inst.dst.is_none()) continue;
@@ -572,23 +572,23 @@ void Optimiser::backward() {
   for (std::size_t n = insts_.size(); n-- > 0;) {
     const Inst& inst = insts_[n];
     const Facts& f = facts_of(inst.op);
-    stretch += f.observer;
+    stretch += f.op.observer;
     if (!inst.dst.is_none()) {
       Fate& fate = fates_[index(inst.dst)];
       const bool ours = fate.serial == serial_;
       const bool replaced = ours && !fate.read && fate.stretch == stretch;
       const bool gone = inst.dst.is_temp() ? !(ours && fate.read) : replaced;
-      if (gone && f.pure) {
+      if (gone && f.op.pure) {
         replace(insts_[n], Inst{});
         continue;
       }
       // What may fault does not write if it does.
-      fate = {serial_, f.observer ? 0 : stretch, false};
+      fate = {serial_, f.op.observer ? 0 : stretch, false};
     }
     const Fate read{serial_, 0, true};
-    fates_[WordIndex::of(inst.a, f.reads_a)] = read;
-    fates_[WordIndex::of(inst.b, f.reads_b)] = read;
-    fates_[WordIndex::of(inst.c(), f.reads_c)] = read;
+    fates_[WordIndex::of(inst.a, f.op.reads_a)] = read;
+    fates_[WordIndex::of(inst.b, f.op.reads_b)] = read;
+    fates_[WordIndex::of(inst.c(), f.op.reads_c)] = read;
   }
 }
 
