@@ -35,6 +35,7 @@ CodeSpace::Reservation::Reservation(Reservation&& from) noexcept
       status_(from.status_),
       recycled_(from.recycled_),
       chunk_(from.chunk_),
+      first_(from.first_),
       count_(from.count_),
       begin_(from.begin_),
       size_(from.size_) {}
@@ -47,7 +48,7 @@ void CodeSpace::Reservation::commit(std::span<const Piece> pieces) noexcept {
   CodeSpace& space = *std::exchange(space_, nullptr);
   std::lock_guard lock(space.mutex_);
   Chunk& chunk = space.chunks_[chunk_];
-  Entry* entry = entry_at(chunk, static_cast<std::uint32_t>(begin_ - space.memory_.chunk_begin(chunk_)));
+  Entry* entry = &chunk.directory.load(std::memory_order_relaxed)->entries[first_];
   for (const Piece& piece : pieces) entry++->translation.store(piece.translation, std::memory_order_release);
 }
 
@@ -67,6 +68,7 @@ CodeSpace::Reservation CodeSpace::reserve(std::span<Piece> pieces) {
   if (open_ == kNone && !open_chunk()) return reservation;
 
   Chunk& chunk = chunks_[open_];
+  reservation.first_ = chunk.count.load(std::memory_order_relaxed);
   reservation.begin_ = memory_.chunk_begin(open_) + chunk.used;
   for (Piece& piece : pieces) {
     const std::size_t size = aligned(piece.size);
@@ -169,7 +171,7 @@ void CodeSpace::give_back(const Reservation& reservation) noexcept {
   const auto begin = static_cast<std::uint32_t>(reservation.begin_ - memory_.chunk_begin(reservation.chunk_));
   const std::uint32_t count = chunk.count.load(std::memory_order_relaxed);
   Entry* const entries = chunk.directory.load(std::memory_order_relaxed)->entries.get();
-  Entry* const first = entry_at(chunk, begin);
+  Entry* const first = entries + reservation.first_;
   for (std::size_t i = 0; i < reservation.count_; ++i)
     first[i].translation.store(nullptr, std::memory_order_relaxed);
   if (first + reservation.count_ == entries + count && chunk.state == State::open) {

@@ -69,6 +69,7 @@ class CodeSpace {
     Status status_ = Status::no_space;
     bool recycled_ = false;
     std::uint32_t chunk_ = 0;
+    std::uint32_t first_ = 0;  ///< of its entries in the chunk's directory
     std::size_t count_ = 0;
     const std::byte* begin_ = nullptr;
     std::size_t size_ = 0;

@@ -60,11 +60,11 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   const std::size_t nodes = page_node_count(ranges);
 
   static_assert(alignof(Translation) == 8 && alignof(TranslationExit) == 8 && alignof(Node) == 8 &&
-                alignof(GuestRange) == 8 && alignof(GuestAddr) == 8 && alignof(codegen::FaultSite) == 4 &&
+                alignof(GuestRange) == 8 && alignof(codegen::FaultSite) == 8 &&
                 alignof(codegen::WriteBack) <= 4 &&
                 alignof(codegen::Resident) <= alignof(codegen::WriteBack));
   const std::size_t bytes = sizeof(Translation) + emitted.exits.size() * sizeof(TranslationExit) +
-                            nodes * sizeof(Node) + ranges.size_bytes() + all(emitted.guest_pcs).size_bytes() +
+                            nodes * sizeof(Node) + ranges.size_bytes() +
                             all(emitted.access_faults).size_bytes() + all(emitted.check_faults).size_bytes() +
                             all(emitted.write_backs).size_bytes() + all(emitted.residents).size_bytes();
   auto* const at = static_cast<std::byte*>(slab_allocate(bytes));
@@ -77,7 +77,6 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   }
   made->page_nodes_ = layout.take<Node>(nodes);
   made->guest_ranges_ = layout.copy(ranges);
-  made->guest_pcs_ = layout.copy(all(emitted.guest_pcs));
   made->access_faults_ = layout.copy(all(emitted.access_faults));
   made->check_faults_ = layout.copy(all(emitted.check_faults));
   made->write_backs_ = layout.copy(all(emitted.write_backs));

@@ -78,7 +78,6 @@ class Translation {
   }
   /// codegen::Emitted::residents.
   std::span<const codegen::Resident> residents() const noexcept { return residents_; }
-  std::span<const GuestAddr> guest_pcs() const noexcept { return guest_pcs_; }
   /// What it was made from; a block that does not say counts as made from its address.
   std::span<const GuestRange> guest_ranges() const noexcept { return guest_ranges_; }
 
@@ -119,7 +118,6 @@ class Translation {
   std::span<codegen::FaultSite> access_faults_, check_faults_;
   std::span<codegen::WriteBack> write_backs_;
   std::span<codegen::Resident> residents_;
-  std::span<GuestAddr> guest_pcs_;
   std::span<GuestRange> guest_ranges_;
   std::span<PageNode<Translation>> page_nodes_;
   PublisherNote note_;

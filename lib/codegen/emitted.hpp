@@ -55,9 +55,9 @@ struct WriteBack {
 /// ones. A failed check says only that the emitted code does not handle the case (an address outside the
 /// window's inline check, a binary32 that is not boxed): the interpreter does.
 struct FaultSite {
-  std::uint32_t offset = 0;      ///< ascending over sites of the same kind
-  std::uint32_t guest_inst = 0;  ///< index of the boundary: the guest instruction to resume at
-  std::uint32_t inst = 0;        ///< the IR instruction; after a failed check the interpreter goes on with it
+  GuestAddr guest_pc;        ///< the guest instruction to resume at
+  std::uint32_t offset = 0;  ///< ascending over sites of the same kind
+  std::uint32_t inst = 0;    ///< the IR instruction; after a failed check the interpreter goes on with it
   std::uint32_t write_back_begin = 0;
   std::uint16_t write_back_count = 0;
   /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not
@@ -88,7 +88,6 @@ struct Emitted {
   std::vector<Resident> residents;
   std::vector<CodeMapEntry> code_map;  ///< if CompileOptions::map_code
   std::vector<GuestRange> guest_ranges;
-  std::vector<GuestAddr> guest_pcs;  ///< address of each boundary
   BlockKey key;
   std::uint32_t guest_inst_count = 0;
   bool goes_round =
@@ -104,7 +103,6 @@ struct Emitted {
     residents.clear();
     code_map.clear();
     guest_ranges.clear();
-    guest_pcs.clear();
     guest_inst_count = 0;
     goes_round = false;
   }

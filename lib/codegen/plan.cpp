@@ -15,19 +15,15 @@ using ir::Value;
 
 void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins) {
   insts_.resize(block.insts().size());
-  guest_inst_.resize(block.insts().size());
   find_next_uses(block);
-  if (joins && has_joins_ && present_.side_exit) find_joins(block);
+  if (joins && present_.side_exit) find_joins(block);
   if (present_.accesses_memory) find_checks(block, slack);
 }
 
-/// Backwards, without branches on what an instruction is: the words of operands that it has not are those of
-/// one more word that nobody asks for.
+/// Backwards, almost without branches on what an instruction is: the words of operands that it has not are
+/// those of one more word that nobody asks for.
 void Plan::find_next_uses(const ir::Block& block) {
   const auto insts = block.insts();
-  const auto boundaries = block.boundaries();
-  std::size_t boundary = boundaries.empty() ? 0 : boundaries.size() - 1;
-  bool has_joins = false;
   // A stretch ends at each instruction that can leave, fault or look at state; its number is new in each
   // block, and so are those of instructions in `next_`.
   std::uint32_t stretch = stretch_ + 1;
@@ -39,33 +35,31 @@ void Plan::find_next_uses(const ir::Block& block) {
   std::uint64_t* const next = next_.data();
   std::uint32_t* const replaced_in = replaced_in_.data();
   InstPlan* const plans = insts_.data();
-  std::uint16_t* const guest_inst = guest_inst_.data();
   for (std::size_t n = insts.size(); n-- > 0;) {
     const Inst& inst = insts[n];
     const ir::OpTraits op = ir::traits_of(inst.op);
     present |= std::bit_cast<std::uint64_t>(op);
-    for (; boundary != 0 && boundaries[boundary].first_inst > n; --boundary)
-      has_joins |= boundaries[boundary].join;
-    guest_inst[n] = static_cast<std::uint16_t>(boundary);
     stretch += op.observer;
 
     InstPlan plan;
-    const std::size_t dst = WordIndex::of(inst.dst, true);
+    const std::size_t dst = WordIndex::or_none(inst.dst);
     plan.next_dst = position(next[dst]);
     next[dst] = 0;
     plan.dead_store = inst.dst.is_slot() & (replaced_in[dst] == stretch);
     replaced_in[dst] = op.observer ? replaced_in[dst] : stretch;
     // All first, then the positions: operands may be the same.
-    const std::size_t a = WordIndex::of(inst.a, op.reads_a), b = WordIndex::of(inst.b, op.reads_b),
-                      c = WordIndex::of(inst.c(), op.reads_c);
+    const std::size_t a = WordIndex::or_none(inst.a), b = WordIndex::or_none(inst.b);
     plan.next_a = position(next[a]);
     plan.next_b = position(next[b]);
-    plan.next_c = position(next[c]);
-    next[a] = next[b] = next[c] = base + n;
+    if (op.reads_c) {
+      const std::size_t c = WordIndex::or_none(inst.c());
+      plan.next_c = position(next[c]);
+      next[c] = base + n;
+    }
+    next[a] = next[b] = base + n;
     plans[n] = plan;
   }
   stretch_ = stretch;
-  has_joins_ = has_joins;
   present_ = std::bit_cast<ir::OpTraits>(present);
 }
 
@@ -99,12 +93,16 @@ void Plan::CheckedSet::intersect(const CheckedSet& other) {
 
 void Plan::find_joins(const ir::Block& block) {
   const auto boundaries = block.boundaries();
+  if (std::none_of(boundaries.begin(), boundaries.end(), [](const ir::Boundary& b) { return b.join; }))
+    return;
+  std::size_t behind = 0;  // the first boundary behind instruction n
   for (std::size_t n = 0; n < insts_.size(); ++n) {
+    while (behind < boundaries.size() && boundaries[behind].first_inst <= n) ++behind;
     const Inst& inst = block.insts()[n];
     if (!ir::traits_of(inst.op).side_exit) continue;
     const BlockKey target = block.exits()[inst.exit()].target;
     if (target.mode != block.key().mode) continue;
-    for (std::size_t i = guest_inst_[n] + std::size_t{1}; i < boundaries.size(); ++i)
+    for (std::size_t i = behind; i < boundaries.size(); ++i)
       if (boundaries[i].join && boundaries[i].pc == target.addr) {
         insts_[n].join = static_cast<std::uint16_t>(i);
         break;

@@ -40,8 +40,6 @@ class Plan {
   /// not be counted).
   void analyse(const ir::Block& block, std::int64_t slack, bool joins = false);
   const InstPlan& operator[](std::size_t inst) const { return insts_[inst]; }
-  /// Index of the first boundary that does not lie before instruction `inst` ends; see Block::boundary_of.
-  std::uint32_t guest_inst_of(std::size_t inst) const { return guest_inst_[inst]; }
   /// Whether the block needs the float unit in the guest's state.
   bool uses_float() const { return present_.touches_float; }
 
@@ -76,7 +74,6 @@ class Plan {
 
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
-  std::vector<std::uint16_t> guest_inst_;
   /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
   /// of an earlier block, and means none.
   std::array<std::uint64_t, WordIndex::kCount + 1> next_{};
@@ -87,7 +84,6 @@ class Plan {
   std::array<std::uint32_t, WordIndex::kCount + 1> replaced_in_{};
   std::uint32_t stretch_ = 0;
   ir::OpTraits present_;  ///< of all instructions together
-  bool has_joins_ = false;
 };
 
 }  // namespace ashlar::codegen

@@ -451,8 +451,7 @@ std::optional<ExecutionResult> Dispatcher::recover(std::uint64_t mode) {
   }
   // The guest's code has changed meanwhile: what the emitted code was made from is gone. The guest
   // instruction is done anew as it is now.
-  const auto pcs = ref.in->guest_pcs();
-  session_.set_key({pcs.empty() ? key.addr : pcs[ref.site->guest_inst], mode});
+  session_.set_key({ref.site->guest_pc, mode});
   return interpret_one(0, nullptr);
 }
 

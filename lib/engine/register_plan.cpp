@@ -2,6 +2,7 @@
 #include "engine/register_plan.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "ir/operands.hpp"
 #include "mem/layout.hpp"
@@ -15,8 +16,12 @@ constexpr std::size_t kMostWatched = 1 << 16;
 /// some ten milliseconds. Counting slows small loops down by a tenth.
 constexpr std::uint64_t kSample = 256;
 constexpr unsigned kVerdicts = 2;
-/// The blocks that are weighed.
+/// No verdict falls before so many blocks have been executed for each that there is: making all code anew
+/// would take longer than what has been executed, and most of it may have been needed once.
+constexpr std::uint64_t kLeastUse = 16;
+/// The blocks that are weighed, of which none is executed less often than the hottest by this factor.
 constexpr std::size_t kHottest = 64;
+constexpr std::uint64_t kHotRange = 1024;
 /// A change must gain this part of all uses, one over: making code anew costs some milliseconds, and what was
 /// hot until now need not stay so.
 constexpr std::uint64_t kLeastGain = 12;
@@ -43,18 +48,29 @@ std::vector<codegen::Resident> RegisterLearning::judge(
     BlockKey key;
     std::uint64_t executions;
   };
-  std::vector<Hot> hot;
-  bool reached = false;
-  std::uint64_t executed = 0;
-  for (std::size_t i = since_; i < watched_.size(); ++i) {
-    Watched& w = watched_[i];
-    const std::uint64_t executions = std::atomic_ref(w.count).load(std::memory_order_relaxed) + threshold_;
-    if (executions != 0) hot.push_back({w.key, executions});
+  const auto executions_of = [this](Watched& w) {
+    return std::atomic_ref(w.count).load(std::memory_order_relaxed) + threshold_;
+  };
+  const auto watched = [this] {
+    return std::ranges::subrange(watched_.begin() + static_cast<std::ptrdiff_t>(since_), watched_.end());
+  };
+  std::uint64_t executed = 0, most = 0;
+  for (Watched& w : watched()) {
+    const std::uint64_t executions = executions_of(w);
     executed += executions;
-    reached = reached || executions >= threshold_;
+    most = std::max(most, executions);
   }
   // Another thread has been here for the same threshold.
-  if (!reached) return {};
+  if (most < threshold_) return {};
+  if (executed < kLeastUse * watched().size()) {
+    for (Watched& w : watched()) std::atomic_ref(w.count).fetch_sub(threshold_, std::memory_order_relaxed);
+    threshold_ *= 2;
+    return {};
+  }
+  std::vector<Hot> hot;
+  for (Watched& w : watched())
+    if (const std::uint64_t executions = executions_of(w); executions >= most / kHotRange)
+      hot.push_back({w.key, executions});
   const std::size_t count = std::min(hot.size(), kHottest);
   std::partial_sort(hot.begin(), hot.begin() + static_cast<std::ptrdiff_t>(count), hot.end(),
                     [](const Hot& x, const Hot& y) { return x.executions > y.executions; });
@@ -76,10 +92,9 @@ std::vector<codegen::Resident> RegisterLearning::judge(
     threshold_ = first_threshold_;
   } else {
     // When the hottest block comes to this, as many blocks as wanted will have been executed.
-    threshold_ = std::max(threshold_, hot[0].executions * (threshold_ * kSample / executed));
+    threshold_ = std::max(threshold_, hot[0].executions * (first_threshold_ * kSample / executed));
   }
-  for (std::size_t i = since_; i < watched_.size(); ++i)
-    std::atomic_ref(watched_[i].count).store(0 - threshold_, std::memory_order_relaxed);
+  for (Watched& w : watched()) std::atomic_ref(w.count).store(0 - threshold_, std::memory_order_relaxed);
   return better;
 }
 

@@ -2,6 +2,7 @@
 // the register allocator, which ask for every instruction.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -20,11 +21,9 @@ struct WordIndex {
 
   /// Index of one more word, for operands that an instruction has not.
   static constexpr std::size_t kNone = kCount;
-  /// `of(v)` if the operand is there, else kNone; without a branch.
-  static constexpr std::size_t of(Value v, bool there) {
-    const std::size_t at = static_cast<std::uint32_t>(of(v));
-    const std::size_t counts = std::size_t{there} & std::size_t{at < kNone};
-    return kNone + ((at - kNone) & (0 - counts));
+  /// `of(v)`, or kNone where there is no operand; without a branch.
+  static constexpr std::size_t or_none(Value v) {
+    return std::min<std::size_t>(static_cast<std::uint32_t>(of(v)), kNone);
   }
 };
 

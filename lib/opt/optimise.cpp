@@ -224,8 +224,17 @@ const ir::Block& Optimiser::optimise(const ir::Block& block) {
   if (block.insts().size() >= kNotInBlock) return block;
   insts_.assign(block.insts().begin(), block.insts().end());
   forward(block);
-  backward();
+  if (changed_ || leaves_unread_ || has_unread_temporary(block.temp_count())) backward();
   return changed_ ? rebuild(block) : block;
+}
+
+/// Of those that were made behind everything that `forward` forgets at.
+bool Optimiser::has_unread_temporary(unsigned count) const {
+  for (unsigned n = 0; n < count; ++n) {
+    const Word& w = words_[index(Value::temp(n))];
+    if (w.serial == serial_ && !w.read) return true;
+  }
+  return false;
 }
 
 // --- forward
@@ -233,12 +242,16 @@ const ir::Block& Optimiser::optimise(const ir::Block& block) {
 
 void Optimiser::forward(const ir::Block& block) {
   stretch_ = 1;
-  any_constant_ = false;
-  auto boundary = block.boundaries().begin();
+  any_constant_ = leaves_unread_ = false;
+  const auto end = block.boundaries().end();
+  const auto is_join = [](const ir::Boundary& boundary) { return boundary.join; };
+  auto join = std::find_if(block.boundaries().begin(), end, is_join);
   for (std::size_t n = 0; n < insts_.size(); ++n) {
     // At a join nothing is known of what may have come here.
-    for (; boundary != block.boundaries().end() && boundary->first_inst <= n; ++boundary)
-      if (boundary->join) ++serial_, ++stretch_;
+    for (; join != end && join->first_inst <= n; join = std::find_if(join + 1, end, is_join)) {
+      forget();
+      ++stretch_;
+    }
     Inst& inst = insts_[n];
     const Facts* f = &facts_of(inst.op);
     if (f->folds && (any_constant_ || inst.a.is_zero() || inst.b.is_zero())) {
@@ -251,17 +264,19 @@ void Optimiser::forward(const ir::Block& block) {
       if (inst.op == Opcode::mov64 && inst.dst == inst.a) replace(inst, Inst{});
       f = &facts_of(inst.op);
     }
-    words_[WordIndex::of(inst.a, f->op.reads_a)].read = true;
-    words_[WordIndex::of(inst.b, f->op.reads_b)].read = true;
-    words_[WordIndex::of(inst.c(), f->op.reads_c)].read = true;
+    words_[WordIndex::or_none(inst.a)].read = true;
+    words_[WordIndex::or_none(inst.b)].read = true;
+    if (f->op.reads_c) words_[WordIndex::or_none(inst.c())].read = true;
     stretch_ = static_cast<std::uint16_t>(stretch_ + f->op.observer);
     // A helper may write any slot.
-    if (inst.op == Opcode::call_helper) ++serial_;
+    if (inst.op == Opcode::call_helper) forget();
     if (inst.dst.is_none()) continue;
     Known known{f->unsigned_bits, f->sign_extended, false};
     if (f->varies) known = known_of(inst);
     Word& w = words_[index(inst.dst)];
-    const std::uint16_t before = w.serial == serial_ ? w.def : kNotInBlock;
+    const bool known_before = w.serial == serial_;
+    leaves_unread_ |= known_before & !w.read;
+    const std::uint16_t before = known_before ? w.def : kNotInBlock;
     w = {serial_,
          static_cast<std::uint16_t>(n),
          before,
@@ -271,6 +286,12 @@ void Optimiser::forward(const ir::Block& block) {
          known.constant,
          false};
   }
+}
+
+/// Nothing is known of any word; what has been made and not been read until now may be dead.
+void Optimiser::forget() {
+  ++serial_;
+  leaves_unread_ = true;
 }
 
 void Optimiser::replace(Inst& inst, const Inst& by) {
@@ -586,9 +607,9 @@ void Optimiser::backward() {
       fate = {serial_, f.op.observer ? 0 : stretch, false};
     }
     const Fate read{serial_, 0, true};
-    fates_[WordIndex::of(inst.a, f.op.reads_a)] = read;
-    fates_[WordIndex::of(inst.b, f.op.reads_b)] = read;
-    fates_[WordIndex::of(inst.c(), f.op.reads_c)] = read;
+    fates_[WordIndex::or_none(inst.a)] = read;
+    fates_[WordIndex::or_none(inst.b)] = read;
+    if (f.op.reads_c) fates_[WordIndex::or_none(inst.c())] = read;
   }
 }
 

@@ -58,6 +58,8 @@ class Optimiser {
   static std::size_t index(ir::Value v) { return static_cast<std::size_t>(ir::WordIndex::of(v)); }
 
   void forward(const ir::Block& block);
+  void forget();
+  bool has_unread_temporary(unsigned count) const;
   void fold_constants(ir::Inst& inst);
   void simplify(ir::Inst& inst);
   void combine(std::size_t n);
@@ -91,6 +93,7 @@ class Optimiser {
   std::uint32_t serial_ = 0;
   std::uint16_t stretch_ = 0;
   bool any_constant_ = false;
+  bool leaves_unread_ = false;  ///< some value may be replaced without having been read
   bool changed_ = false;
   bool identity_ = true;
   ir::BlockPtr result_;

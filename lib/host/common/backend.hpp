@@ -87,7 +87,6 @@ class Compiler final : public codegen::Compiler {
     out.key = block.key();
     out.guest_inst_count = block.guest_inst_count();
     out.guest_ranges.assign(block.guest_ranges().begin(), block.guest_ranges().end());
-    for (const ir::Boundary& b : block.boundaries()) out.guest_pcs.push_back(b.pc);
     out.uses_float = plan_.uses_float();
     return {};
   }

@@ -134,6 +134,7 @@ class EmitterBase {
   // --- faults
   /// What is not in the frame as things stand now.
   struct FaultPoint {
+    std::uint32_t inst = 0, guest_inst = 0;
     std::uint32_t write_back_begin = 0;
     std::uint16_t write_back_count = 0;
     std::uint32_t nan64 = 0, nan32 = 0, box32 = 0, extend = 0;  ///< FaultSite::pending_*
@@ -144,9 +145,7 @@ class EmitterBase {
   void access_fault_here(const FaultPoint& point);
   /// Registers a check that failed: emitted code comes to `label` when the interpreter is to execute the
   /// current instruction.
-  void check_at(const asmjit::Label& label, const FaultPoint& point) {
-    checks_.push_back({label, point, static_cast<std::uint32_t>(index_)});
-  }
+  void check_at(const asmjit::Label& label, const FaultPoint& point) { checks_.push_back({label, point}); }
   /// Makes the registers that can be seen at an exit here what they are to be (RegisterCache::settle).
   void settle_all(bool temporaries = false);
 
@@ -209,6 +208,7 @@ class EmitterBase {
   const codegen::LoopResidents* loop_ = nullptr;
   asmjit::Label head_;  ///< where the block goes round to
   std::size_t index_ = 0;
+  std::uint32_t guest_inst_ = 0;  ///< the number of the guest instruction that is being emitted
   std::vector<Site> sites_;
   bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
   bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
@@ -234,7 +234,6 @@ class EmitterBase {
   struct CheckStub {
     asmjit::Label label;
     FaultPoint point;
-    std::uint32_t inst;
   };
   /// A side exit that goes on at a join of the block.
   struct JoinEdge {

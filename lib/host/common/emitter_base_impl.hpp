@@ -23,6 +23,7 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
   out_ = &out;
   loop_ = loop;
   index_ = 0;
+  guest_inst_ = 0;
   sites_.clear();
   cold_.clear();
   checks_.clear();
@@ -96,6 +97,7 @@ void EmitterBase<Emitter, Assembler>::leave_before_block(const asmjit::Label& la
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::begin_guest_instruction(const ir::Boundary& boundary) {
   const auto number = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
+  guest_inst_ = number;
   if (boundary.join) join(static_cast<std::uint16_t>(number));
   // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it
   // and the next.
@@ -126,7 +128,6 @@ void EmitterBase<Emitter, Assembler>::end_block() {
   for (const CheckStub& check : checks_) {
     bind(check.label);
     self().call_entry(options_.linked ? RuntimeEntry::check_fault : RuntimeEntry::check_fault_single);
-    index_ = check.inst;
     out_->check_faults.push_back(fault_site(check.point, here()));
   }
   for (Site& site : sites_)
@@ -189,6 +190,8 @@ void EmitterBase<Emitter, Assembler>::leave_by(std::size_t site) {
 template <typename Emitter, typename Assembler>
 auto EmitterBase<Emitter, Assembler>::fault_point() -> FaultPoint {
   FaultPoint point;
+  point.inst = static_cast<std::uint32_t>(index_);
+  point.guest_inst = guest_inst_;
   point.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
   cache_.collect_write_backs(out_->write_backs, true);
   point.write_back_count = static_cast<std::uint16_t>(out_->write_backs.size() - point.write_back_begin);
@@ -220,9 +223,10 @@ template <typename Emitter, typename Assembler>
 codegen::FaultSite EmitterBase<Emitter, Assembler>::fault_site(const FaultPoint& point,
                                                                std::uint32_t offset) const {
   codegen::FaultSite site;
+  const auto boundaries = block_->boundaries();
+  site.guest_pc = boundaries.empty() ? block_->key().addr : boundaries[point.guest_inst].pc;
   site.offset = offset;
-  site.guest_inst = plan_->guest_inst_of(index_);
-  site.inst = static_cast<std::uint32_t>(index_);
+  site.inst = point.inst;
   site.write_back_begin = point.write_back_begin;
   site.write_back_count = point.write_back_count;
   site.pending_nan64 = point.nan64;
@@ -230,7 +234,7 @@ codegen::FaultSite EmitterBase<Emitter, Assembler>::fault_site(const FaultPoint&
   site.pending_box32 = point.box32;
   site.pending_extend = point.extend;
   // Who goes on at the first instruction enters the block anew.
-  const std::uint32_t done = index_ == 0 ? 0 : plan_->guest_inst_of(index_);
+  const std::uint32_t done = point.inst == 0 ? 0 : point.guest_inst;
   site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
   return site;
 }
@@ -279,7 +283,7 @@ void EmitterBase<Emitter, Assembler>::exit_if(const Inst& inst, Condition cond, 
   const ir::Exit& exit = block_->exits()[inst.exit()];
   const auto test = self().compare(inst, cond, immediate);
   if (self().is_never(test)) return;
-  const std::uint32_t from = plan_->guest_inst_of(index_);
+  const std::uint32_t from = guest_inst_;
   if (plan().join != 0) {
     const asmjit::Label label = as_.newLabel();
     self().branch_if(test, label);

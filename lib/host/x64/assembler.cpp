@@ -65,6 +65,7 @@ class Assembler::Encoder {
     }
     if (!none) immediate(small, disp);
   }
+  void accumulator_form(bool wide, std::uint32_t opcode) { begin(wide ? 8 : 0, opcode, false); }
   void byte(std::uint32_t value) { *at_++ = static_cast<std::uint8_t>(value); }
   void immediate(bool small, std::int64_t value) {
     const auto low = static_cast<std::int32_t>(value);
@@ -183,6 +184,11 @@ void Assembler::call(const Mem& to) {
   Encoder(*this).mem_form(false, 0xff, 2, to);
 }
 
+void Assembler::ret() {
+  if (!is_short()) return left_to(Base::ret());
+  Encoder(*this).byte(0xc3);
+}
+
 // --- integers
 
 void Assembler::alu(Alu op, const Gp& to, const Gp& from) {
@@ -200,10 +206,13 @@ void Assembler::alu(Alu op, const Mem& to, const Gp& from) {
 void Assembler::alu(Alu op, const Gp& to, const Imm& by) {
   const std::int64_t value = to.isGpq() ? by.value() : static_cast<std::int32_t>(by.value());
   const bool small = is_small(value);
-  // The accumulator has forms of its own.
-  if (!is_short() || !is_int32(value) || (!small && to.id() == 0)) return left_to(emit(id_of(op), to, by));
+  if (!is_short() || !is_int32(value)) return left_to(emit(id_of(op), to, by));
   Encoder code(*this);
-  code.reg_form(to.isGpq(), small ? 0x83 : 0x81, number(op), to.id());
+  if (!small && to.id() == 0) {
+    code.accumulator_form(to.isGpq(), opcode(op) | 5);
+  } else {
+    code.reg_form(to.isGpq(), small ? 0x83 : 0x81, number(op), to.id());
+  }
   code.immediate(small, value);
 }
 void Assembler::alu(Alu op, const Mem& to, const Imm& by) {
@@ -268,19 +277,17 @@ void Assembler::mov(const Mem& to, const Imm& value) {
   code.immediate(false, imm);
 }
 void Assembler::mov(const Gp& to, const Imm& value) {
-  if (is_short() && to.isGpq() && !is_int32(value.value()) && value.valueAs<std::uint64_t>() >> 32 != 0) {
-    Encoder code(*this);
-    code.byte(0x48 | to.id() >> 3);
-    code.byte(0xb8 | (to.id() & 7));
-    code.immediate(false, value.value());
-    code.immediate(false, value.value() >> 32);
-    return;
-  }
-  if (!is_short() || !to.isGpd()) return left_to(Base::mov(to, value));
+  if (!is_short() || to.size() < 4) return left_to(Base::mov(to, value));
+  const bool wide = to.isGpq();
   Encoder code(*this);
-  if (to.id() >= 8) code.byte(0x41);
-  code.byte(0xb8 | (to.id() & 7));
+  if (wide && is_int32(value.value())) {
+    code.reg_form(true, 0xc7, 0, to.id());
+  } else {
+    if (wide || to.id() >= 8) code.byte(0x40 | (wide ? 8u : 0u) | to.id() >> 3);
+    code.byte(0xb8 | (to.id() & 7));
+  }
   code.immediate(false, value.value());
+  if (wide && !is_int32(value.value())) code.immediate(false, value.value() >> 32);
 }
 
 void Assembler::test(const Gp& a, const Gp& b) {

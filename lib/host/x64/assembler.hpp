@@ -57,6 +57,7 @@ class Assembler final : public asmjit::x86::Assembler {
   // --- control without labels
   void jmp(const Mem& to);
   void call(const Mem& to);
+  void ret();
 
   // --- integers
   void alu(Alu op, const Gp& to, const Gp& from);
