@@ -68,7 +68,7 @@ void LoopResidents::count_uses(const ir::Block& block) {
 }
 
 bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout, const Plan& plan,
-                           std::span<const Resident> usual) {
+                           std::span<const Resident> usual, bool reads_frame) {
   exchanges_.clear();
   residents_.clear();
   if (!goes_to_itself(block, plan)) return false;
@@ -88,12 +88,10 @@ bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout, co
     const ir::Form form = ir::op_info(block.insts()[n].op).form;
     leaves = leaves || ((form == ir::Form::xrr || form == ir::Form::xri) && plan[n].join == 0);
   }
-  const int margin = leaves ? 3 : 1;
+  const int margin = leaves ? 3 : reads_frame ? 1 : 0;
   std::stable_sort(used_.begin(), used_.end(), [&](Value x, Value y) { return weight(x) > weight(y); });
   for (const Value candidate : used_) {
-    // What is read once costs no more in the frame than in a register.
-    constexpr unsigned kLeast = 2;
-    if (weight(candidate) < kLeast) break;
+    if (weight(candidate) < (reads_frame ? 2 : 1)) break;
     if (is_usual(candidate)) continue;
     const bool is_float = layout.slots[candidate.slot_index()].cls == SlotClass::real;
     Resident* poorest = nullptr;

@@ -52,10 +52,11 @@ class LoopResidents {
     ir::Value inside;  ///< lives here inside the loop
   };
 
-  /// `usual`: what choose_residents gave. False, and nothing to exchange, when the block is no loop or is
-  /// content with that.
+  /// `usual`: what choose_residents gave. `reads_frame`: the host's instructions have operands in the frame,
+  /// so that a single read costs no more there than in a register. False, and nothing to exchange, when the
+  /// block is no loop or is content with `usual`.
   bool choose(const ir::Block& block, const StateLayout& layout, const Plan& plan,
-              std::span<const Resident> usual);
+              std::span<const Resident> usual, bool reads_frame = true);
   std::span<const Exchange> exchanges() const { return exchanges_; }
   /// What lives where inside.
   std::span<const Resident> residents() const { return residents_; }

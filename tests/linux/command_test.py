@@ -7,6 +7,7 @@ Usage: command_test.py ASHLAR
 import json
 import os
 import select
+import shlex
 import struct
 import subprocess
 import sys
@@ -17,7 +18,7 @@ failures = 0
 
 
 def run(*args, **kwargs):
-    return subprocess.run([ASHLAR, *args], capture_output=True, text=True, timeout=60, **kwargs)
+    return subprocess.run([*ASHLAR, *args], capture_output=True, text=True, timeout=60, **kwargs)
 
 
 def check(condition, what):
@@ -45,7 +46,9 @@ def small_program(code):
     return header + segment + text
 
 
-ASHLAR = os.path.abspath(sys.argv[1])
+# Meson wraps only a test's own executable, and names the wrapper that an ashlar for another machine needs.
+RUNNER = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))
+ASHLAR = RUNNER + [os.path.abspath(sys.argv[1])]
 with tempfile.TemporaryDirectory() as directory:
     def file(name, content):
         path = os.path.join(directory, name)
@@ -136,7 +139,7 @@ with tempfile.TemporaryDirectory() as directory:
     for line in ('; 0x10078  ld', '; 0x1007c  ', '; 0x10080  ecall', 'for 3 guest instructions', 'x2='):
         check(line in host_code, f'{line!r} in {done}')
     if os.uname().machine == 'x86_64':
-        child = subprocess.Popen([ASHLAR, 'run', '--engine', 'jit', '--perf-map', '--jitdump=' + directory, argc])
+        child = subprocess.Popen([*ASHLAR, 'run', '--engine', 'jit', '--perf-map', '--jitdump=' + directory, argc])
         check(child.wait(60) == 1, 'with --perf-map and --jitdump')
         perf_map = f'/tmp/perf-{child.pid}.map'
         with open(perf_map) as f:
@@ -148,7 +151,9 @@ with tempfile.TemporaryDirectory() as directory:
     loop = file('loop', small_program([0x000105b7, 0x00000513, 0x00150513, 0xfeb51ee3, 0x05e00893, 0x00700513, 0x73]))
     for kind in ('dual', 'toggled', 'auto'):
         done = run('run', '--engine', 'jit', '--code-limit', '64K', '--code-memory', kind, loop)
-        check(done.returncode == 7 and done.stderr == '', f'--code-memory {kind}: {done}')
+        # qemu-user 7.2 can't do the one; the probe at start must have said so.
+        refused = kind == 'dual' and RUNNER != [] and 'the host executes old code' in done.stderr
+        check(done.returncode == 7 and (done.stderr == '' or refused), f'--code-memory {kind}: {done}')
     done = run('run', '--engine', 'jit', '--code-memory', 'none', loop)
     lines = done.stderr.splitlines()
     check(done.returncode == 7 and len(lines) == 1 and 'everything is interpreted' in lines[0], f'no executable memory: {done}')
@@ -162,7 +167,7 @@ with tempfile.TemporaryDirectory() as directory:
 
     # A line of progress while stderr is a terminal and stdout is not.
     controller, terminal = os.openpty()
-    child = subprocess.Popen([ASHLAR, 'run', endless], stdout=subprocess.DEVNULL, stderr=terminal)
+    child = subprocess.Popen([*ASHLAR, 'run', endless], stdout=subprocess.DEVNULL, stderr=terminal)
     os.close(terminal)
     shown, patience = b'', time.monotonic() + 50
     while b'system calls' not in shown and time.monotonic() < patience:

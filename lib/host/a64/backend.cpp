@@ -24,6 +24,7 @@ struct Host {
   static constexpr std::span<const Reg> kResidentIntegers = host_a64::kResidentIntegers;
   static constexpr std::span<const Reg> kResidentFloats = host_a64::kResidentFloats;
   static constexpr std::size_t kCodeAlignment = 16;
+  static constexpr bool kReadsFrame = false;  ///< codegen::LoopResidents::choose
 
   static std::string register_name(Reg r) { return (r.is_float() ? "d" : "x") + std::to_string(r.number()); }
   static Patcher make_patcher(const codegen::HostFeatures& features) { return Patcher(features.far_code); }

@@ -241,7 +241,11 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
   Reg expected = register_with_constant(back.target.addr.value);
   if (expected.is_none()) {
     expected = kX17;
-    move_imm(gp64(kX17), back.target.addr.value);
+    if (steps_of(back.target.addr.value) > 1) {
+      load_literal(kX17, back.target.addr.value);
+    } else {
+      move_imm(gp64(kX17), back.target.addr.value);
+    }
   }
   as_.stp(gp64(kX30), gp64(expected), a64::ptr_pre(a64::sp, -16));
   transfer();
@@ -295,16 +299,20 @@ void Emitter::emit_jump_ind(const Inst& inst) {
     });
     return;
   }
+  const bool moved = a == kZero || inst.imm != 0;
+  // What is looked up as it is stays where it is.
+  const bool stays =
+      options_.linked && hint != ir::JumpHint::ret && !moved && !clear_lowest && loop_ == nullptr;
+  const Reg target = stays ? a : kX16;
   if (a == kZero) {
     move_imm(gp64(kX16), static_cast<std::uint64_t>(std::int64_t{inst.imm}));
-  } else if (inst.imm != 0) {
+  } else if (moved) {
     add_constant(kX16, a, inst.imm);
   }
-  const bool moved = a == kZero || inst.imm != 0;
   if (clear_lowest) {
     as_.and_(gp64(kX16), gp64(moved ? kX16 : a), Imm(~std::uint64_t{1}));
   } else if (!moved) {
-    as_.mov(gp64(kX16), gp64(a));
+    move(target, a);
   }
   leave_loop();
   if (!options_.linked) {
@@ -323,15 +331,18 @@ void Emitter::emit_jump_ind(const Inst& inst) {
   }
   const asmjit::Label miss = as_.newLabel();
   if (hint == ir::JumpHint::call && inst.exit() != Inst::kNoExit) {
-    call_and_return(Inst::kNoExit, inst.exit(), [this, miss] {
-      probe_jump_cache(as_, miss);
+    call_and_return(Inst::kNoExit, inst.exit(), [this, target, miss] {
+      probe_jump_cache(as_, target, miss);
       as_.blr(gp64(kX17));
     });
   } else {
-    probe_jump_cache(as_, miss);
+    probe_jump_cache(as_, target, miss);
     as_.br(gp64(kX17));
   }
-  cold(miss, [this] { jump_entry(RuntimeEntry::jump_miss); });
+  cold(miss, [this, target] {
+    move(kX16, target);
+    jump_entry(RuntimeEntry::jump_miss);
+  });
 }
 
 void Emitter::emit_jump_mode(const Inst& inst) {

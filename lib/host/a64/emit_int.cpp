@@ -199,7 +199,14 @@ void Emitter::emit_const64(const Inst& inst) {
     return;
   }
   const Reg dst = define_int(inst);
-  move_imm(gp64(dst), value);
+  // A literal when it would take many instructions, or when nobody waits for it: a return address is stored,
+  // and compared when the call is long over.
+  const int steps = steps_of(value);
+  if (steps > 2 || (steps > 1 && options_.linked && is_return_address(value))) {
+    load_literal(dst, value);
+  } else {
+    move_imm(gp64(dst), value);
+  }
   if (value == sign_extended(static_cast<std::int32_t>(value))) note_extended(dst);
 }
 

@@ -102,13 +102,69 @@ void Emitter::emit_ld32u(const Inst& inst) { load_int(inst, I::kIdLdr, 4, false)
 void Emitter::emit_ld32s(const Inst& inst) { load_int(inst, I::kIdLdrsw, 4, true); }
 void Emitter::emit_ld64(const Inst& inst) { load_int(inst, I::kIdLdr, 8, true); }
 
+// Two stores in a row, the second directly above the first, are one of a pair. If it faults, the first's fault
+// site has the guest go on in front of both, so that the one that does not fault may be done twice, which
+// nobody sees. The order matters: a pair across a page boundary whose upper page alone can be written must
+// not have written there when the guest's first store faults.
+
+bool Emitter::pairs_with_last(const Inst& inst, Reg data, std::uint32_t size) {
+  if (last_.kind != Last::Kind::guest_store || last_.end != here() || last_.word != inst.a.word ||
+      last_.wide != (size == 8) || last_.reg.is_float() != data.is_float() || plan().needs_check ||
+      inst.imm != last_.disp + static_cast<std::int32_t>(size))
+    return false;
+  const Last first = last_;
+  // Where the first one's host base is, if it has one; else one is made, as for any displacement.
+  std::int64_t delta = 0;
+  Reg base = find_host_base(inst.a, delta);
+  if (base.is_none()) {
+    base = first.a;
+    delta = first.host_disp - first.disp;
+  }
+  const std::int64_t disp = delta + first.disp;
+  const auto scale = static_cast<std::int64_t>(size);
+  const bool make = base == kMemBaseReg;
+  if (disp % scale != 0 || disp < -64 * scale || disp > 63 * scale) return false;
+  take_back_last();
+  if (make) {
+    const Reg guest = cache_.where(inst.a);
+    if (plan().next_a != InstPlan::kNever) {
+      base = make_host_base(inst.a, guest);
+    } else {
+      base = kX16;
+      as_.add(gp64(kX16), kMemBase, gp64(guest));
+    }
+  }
+  const a64::Mem to = a64::ptr(gp64(base), static_cast<std::int32_t>(disp));
+  out_->access_faults.back().offset = here();
+  if (data.is_float()) {
+    as_.emit(I::kIdStp_v, fp(first.reg, size == 4), fp(data, size == 4), to);
+  } else {
+    as_.stp(gp(first.reg, size == 8), gp(data, size == 8), to);
+  }
+  return true;
+}
+
+void Emitter::stored(const Inst& inst, Reg data, std::uint32_t size, const Address& at) {
+  if (size < 4 || inst.a.is_zero() || (at.indexed && at.base == kX16)) return;
+  last_ = Last{.kind = Last::Kind::guest_store,
+               .end = here(),
+               .word = inst.a.word,
+               .reg = data,
+               .disp = inst.imm,
+               .host_disp = at.disp,
+               .a = at.indexed ? kMemBaseReg : at.base,
+               .wide = size == 8};
+}
+
 void Emitter::store_int(const Inst& inst, InstId id, std::uint32_t size) {
   use_a(inst);
   const Reg data = use_b(inst, size == 8);
+  if (pairs_with_last(inst, data, size)) return;
   const FaultPoint point = fault_point();
-  const a64::Mem to = mem(address(inst, inst.imm, size, point));
+  const Address at = address(inst, inst.imm, size, point);
   access_fault_here(point);
-  as_.emit(id, gp(data, size == 8), to);
+  as_.emit(id, gp(data, size == 8), mem(at));
+  stored(inst, data, size, at);
 }
 void Emitter::emit_st8(const Inst& inst) { store_int(inst, I::kIdStrb, 1); }
 void Emitter::emit_st16(const Inst& inst) { store_int(inst, I::kIdStrh, 2); }
@@ -138,14 +194,17 @@ void Emitter::store_float(const Inst& inst, std::uint32_t size) {
     data = cache_.use(inst.b, true, plan().next_b);
     if (size == 8) cache_.settle(data);
   }
+  if (data.is_none()) data = kZero;
+  if (pairs_with_last(inst, data, size)) return;
   const FaultPoint point = fault_point();
-  const a64::Mem to = mem(address(inst, inst.imm, size, point));
+  const Address at = address(inst, inst.imm, size, point);
   access_fault_here(point);
-  if (data.is_none()) {
-    as_.str(gp(kZero, size == 8), to);
+  if (data.is_float()) {
+    as_.str(fp(data, size == 4), mem(at));
   } else {
-    as_.str(fp(data, size == 4), to);
+    as_.str(gp(data, size == 8), mem(at));
   }
+  stored(inst, data, size, at);
 }
 void Emitter::emit_fst32(const Inst& inst) { store_float(inst, 4); }
 void Emitter::emit_fst64(const Inst& inst) { store_float(inst, 8); }

@@ -4,6 +4,7 @@
 #include <asmjit/arm/a64utils.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "host/common/emitter_base_impl.hpp"
@@ -15,6 +16,7 @@ using codegen::RuntimeEntry;
 
 void Emitter::start_host() {
   far_literals_.clear();
+  literals_.clear();
   forget_last();
   forget_addresses();
 }
@@ -45,6 +47,15 @@ void Emitter::add_fuel(std::int32_t count) {
 }
 
 void Emitter::finish_host() {
+  for (const Literal& literal : literals_) {
+    bind(literal.label);
+    for (int half = 0; half < (literal.narrow ? 1 : 2); ++half) {
+      const auto word = static_cast<std::uint32_t>(literal.value >> (32 * half));
+      char text[24];
+      std::snprintf(text, sizeof text, ".word 0x%08x", word);
+      by_hand(word, text);
+    }
+  }
   for (const FarLiteral& literal : far_literals_) {
     const codegen::ExitSite& site = sites_[literal.site].site;
     const std::int64_t distance = std::int64_t{site.stub_offset} - std::int64_t{site.patch_offset};
@@ -54,6 +65,39 @@ void Emitter::finish_host() {
 
 // --- constants
 // --------------------------------------------------------------------------------------------------------------------
+
+int Emitter::steps_of(std::uint64_t value) {
+  const int halves = value > 0xffffffffu ? 4 : 2;
+  int zeros = 0, ones = 0;
+  for (int i = 0; i < halves; ++i) {
+    const std::uint64_t half = value >> (16 * i) & 0xffff;
+    zeros += half == 0;
+    ones += half == 0xffff;
+  }
+  const int steps = std::max(1, halves - std::max(zeros, ones));
+  return steps > 1 && a64::Utils::isLogicalImm(value, halves * 16) ? 1 : steps;
+}
+
+void Emitter::load_literal(Reg to, std::uint64_t value) {
+  const bool narrow = static_cast<std::int64_t>(value) == static_cast<std::int32_t>(value);
+  const asmjit::Label label = as_.newLabel();
+  literals_.push_back({label, value, narrow});
+  if (narrow) {
+    as_.ldrsw(gp64(to), a64::ptr(label));
+  } else {
+    as_.ldr(gp64(to), a64::ptr(label));
+  }
+}
+
+bool Emitter::is_return_address(std::uint64_t value) const {
+  const Inst& last = block_->insts().back();
+  std::uint16_t exit = Inst::kNoExit;
+  if (last.op == ir::Opcode::jump && static_cast<ir::JumpHint>(last.aux()) == ir::JumpHint::call && last.imm >= 0)
+    exit = static_cast<std::uint16_t>(last.imm);
+  if (last.op == ir::Opcode::jump_ind && static_cast<ir::JumpHint>(last.aux()) == ir::JumpHint::call)
+    exit = last.exit();
+  return exit != Inst::kNoExit && block_->exits()[exit].target.addr.value == value;
+}
 
 void Emitter::move_imm(const a64::Gp& to, std::uint64_t value) {
   const bool wide = to.isGpX() && value > 0xffffffffu;

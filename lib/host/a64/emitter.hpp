@@ -88,6 +88,12 @@ class Emitter : public EmitterBase {
 
   // Constants and immediates (emitter.cpp).
   void move_imm(const a64::Gp& to, std::uint64_t value);
+  /// Instructions that move_imm takes for a 64-bit register.
+  static int steps_of(std::uint64_t value);
+  /// to = value, from behind the block's code.
+  void load_literal(Reg to, std::uint64_t value);
+  /// Whether the block's call expects the guest to return to `value`.
+  bool is_return_address(std::uint64_t value) const;
   /// to = from + value, by one or two additions or through x16. Registers other than sp and xzr.
   void add_constant(Reg to, Reg from, std::int64_t value, bool wide = true);
   /// Sets the flags of from - value.
@@ -179,6 +185,9 @@ class Emitter : public EmitterBase {
   void store_int(const Inst& inst, InstId id, std::uint32_t size);
   void load_float(const Inst& inst, std::uint32_t size);
   void store_float(const Inst& inst, std::uint32_t size);
+  /// The store is the second of a pair with what was emitted last, and done. `data`: fetched.
+  bool pairs_with_last(const Inst& inst, Reg data, std::uint32_t size);
+  void stored(const Inst& inst, Reg data, std::uint32_t size, const Address& at);
   /// The host address of an atomic access in a register, after window and alignment checks.
   Reg atomic_address(const Inst& inst, std::uint32_t size, const FaultPoint& point);
   struct FetchForms {
@@ -237,10 +246,12 @@ class Emitter : public EmitterBase {
 
   // What was emitted last, for merging it with what comes next.
   struct Last {
-    enum class Kind : std::uint8_t { none, store, product, shift } kind = Kind::none;
+    enum class Kind : std::uint8_t { none, store, guest_store, product, shift } kind = Kind::none;
     std::uint32_t end = 0;  ///< offset behind it: it is still last if this is here
-    std::int16_t word = 0;  ///< the frame word that was stored; the value that was computed
+    std::int16_t word = 0;  ///< the frame word that was stored; the value that was computed; the guest base
     Reg reg{};              ///< stored
+    std::int32_t disp = 0;  ///< from the guest base
+    std::int32_t host_disp = 0;  ///< from the host base, which is `a`: x27 if there is none yet
     Reg a{}, b{};           ///< operands
     bool wide = true;
     asmjit::arm::Shift by{asmjit::arm::ShiftOp::kLSL, 0};
@@ -259,6 +270,12 @@ class Emitter : public EmitterBase {
     std::size_t site;
   };
   std::vector<FarLiteral> far_literals_;
+  struct Literal {
+    asmjit::Label label;
+    std::uint64_t value;
+    bool narrow;  ///< 32 bits, which the load extends
+  };
+  std::vector<Literal> literals_;
   /// kHostBases[i] holds mem_base + the value of `word` - offset; word none: nothing.
   struct HostBase {
     Value value;

@@ -74,6 +74,7 @@ inline a64::Vec fp(Reg r, bool single) { return single ? a64::Vec(fp32(r)) : a64
 inline const a64::GpX kState = a64::x(kStateRegister);
 inline const a64::GpX kMemBase = a64::x(27);
 inline const a64::GpX kMemLimit = a64::x(25);
+inline constexpr Reg kMemBaseReg = Reg::integer(27);
 /// Hold host addresses of guest bases.
 inline constexpr std::array<Reg, 2> kHostBases = {Reg::integer(29), Reg::integer(26)};
 
@@ -87,15 +88,15 @@ constexpr std::int32_t frame_disp(std::int32_t offset) { return offset - kStateB
 /// A field of the hot or cold header, by its byte offset from the frame's base. In reach of one instruction.
 inline a64::Mem frame_mem(std::int32_t offset) { return a64::ptr(kState, frame_disp(offset)); }
 
-/// Finds x16's entry of the jump cache: x17 is the code, or control goes to `miss`. Destroys x30.
-inline void probe_jump_cache(a64::Assembler& as, const asmjit::Label& miss) {
+/// Finds the target's entry of the jump cache: x17 is the code, or control goes to `miss`. Destroys x30.
+inline void probe_jump_cache(a64::Assembler& as, Reg target, const asmjit::Label& miss) {
   static_assert(sizeof(codegen::JumpCacheEntry) == 16 && offsetof(codegen::JumpCacheEntry, code) == 8);
   static_assert(codegen::JumpCache::kEntries == 4096);
   as.ldr(gp64(kX30), frame_mem(offsetof(VcpuHot, jump_cache)));
-  as.ubfx(gp64(kX17), gp64(kX16), asmjit::Imm(1), asmjit::Imm(12));
+  as.ubfx(gp64(kX17), gp64(target), asmjit::Imm(1), asmjit::Imm(12));
   as.add(gp64(kX17), gp64(kX30), gp64(kX17), asmjit::Imm(asmjit::arm::Shift(asmjit::arm::ShiftOp::kLSL, 4)));
   as.ldp(gp64(kX30), gp64(kX17), a64::ptr(gp64(kX17)));
-  as.cmp(gp64(kX30), gp64(kX16));
+  as.cmp(gp64(kX30), gp64(target));
   as.b_ne(miss);
 }
 

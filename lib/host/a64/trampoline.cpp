@@ -232,7 +232,7 @@ class Writer {
     // Whoever popped the bottom left it below the stack pointer, where signal handlers write.
     write_bottom();
     const asmjit::Label miss = as_.newLabel();
-    probe_jump_cache(as_, miss);
+    probe_jump_cache(as_, kX16, miss);
     as_.br(gp64(kX17));
     as_.bind(miss);
     as_.ldr(gp64(kX17),

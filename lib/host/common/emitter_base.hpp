@@ -186,7 +186,11 @@ class EmitterBase {
   void stop(const Inst& inst);
 
   // --- blocks that jump to their own beginning
-  bool goes_round() const { return Emitter::kEveryBlockGoesRound ? options_.linked : loop_ != nullptr; }
+  /// (Also where ways are counted, for all hosts, so that what leads back is not counted as having entered.)
+  bool goes_round() const {
+    return Emitter::kEveryBlockGoesRound || options_.way_counters != nullptr ? options_.linked
+                                                                             : loop_ != nullptr;
+  }
   /// Whether the exit leads back to the block's own beginning, without leaving.
   bool is_back_edge(const ir::Exit& exit) const { return goes_round() && exit.target == block_->key(); }
   /// Out of a loop with registers of its own: what lives where is as everywhere. Moves alone: flags and the

@@ -25,6 +25,7 @@ struct Host {
   static constexpr std::span<const Reg> kResidentIntegers = host_x64::kResidentIntegers;
   static constexpr std::span<const Reg> kResidentFloats = host_x64::kResidentFloats;
   static constexpr std::size_t kCodeAlignment = 16;
+  static constexpr bool kReadsFrame = true;  ///< codegen::LoopResidents::choose
 
   static std::string register_name(Reg r) {
     asmjit::String name;
