@@ -230,7 +230,7 @@ std::string normalised(const std::string& line) {
   static const char* const kConditions[] = {"al", "nv", "eq", "ne", "cs", "cc", "mi", "pl",
                                             "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le"};
   static const char* const kConditional[] = {"cset", "csetm", "csel", "csinc", "csinv", "csneg",
-                                             "cinc", "cinv",  "cneg", "ccmp",  "ccmn"};
+                                             "cinc", "cinv",  "cneg", "ccmp",  "ccmn",  "fccmp"};
   if (std::find(std::begin(kConditional), std::end(kConditional), m) != std::end(kConditional))
     for (std::size_t i = 0; i < std::size(kConditions); ++i)
       if (o.back() == std::to_string(i)) {

@@ -17,7 +17,7 @@ void Emitter::emit_f32_from_f64(const Inst& inst) {
     float_slow(inst);
     return;
   }
-  judged(inst, I::kIdFcvt_v, true, float_register(inst.a, plan().next_a, Reg{}));
+  judge(inst, I::kIdFcvt_v, true, float_register(inst.a, plan().next_a, Reg{}));
 }
 
 void Emitter::int_to_float(const Inst& inst, bool single, bool wide, bool is_signed) {

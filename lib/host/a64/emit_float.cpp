@@ -60,24 +60,6 @@ void Emitter::float_result(Reg dst, bool single) {
   if (single) cache_.set_knowledge(dst, Knowledge::low32);
 }
 
-void Emitter::judged(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg c) {
-  const Reg dst = define_float(inst);
-  if (dst == a || dst == b || dst == c) as_.fmov(fp64(kV29), fp64(dst));
-  const auto kept = [dst](Reg r) { return r == dst ? kV29 : r; };
-  // The narrowing conversion alone has an operand of another width.
-  const bool from_single = single && id != I::kIdFcvt_v;
-  if (b.is_none()) {
-    as_.emit(id, fp(dst, single), fp(a, from_single));
-  } else if (c.is_none()) {
-    as_.emit(id, fp(dst, single), fp(a, single), fp(b, single));
-  } else {
-    as_.emit(id, fp(dst, single), fp(a, single), fp(b, single), fp(c, single));
-  }
-  judge_underflow(inst, dst, single, id != I::kIdFdiv_v && !b.is_none(), from_single, kept(a), kept(b),
-                  kept(c));
-  float_result(dst, single);
-}
-
 // --- the slow path
 // -------------------------------------------------------------------------------------------------------------------
 
@@ -131,31 +113,120 @@ void Emitter::float_slow(const Inst& inst) {
 //
 // The host judges tininess before rounding (Arm ARM, "Underflow and FPCR.FZ"), the guest after. So its flag
 // is too much where the exact result is tiny and the rounded one is the smallest normal number. The invariant
-// that makes this decidable: between instructions, a set FPSR.UFC implies that the frame's float_flags have
-// underflow. What may set it is looked at; if the frame has underflow already, nothing more is to be done;
-// else this very instruction has set the bit, and the reference says whether it is right.
+// that makes this decidable: where anybody can look, a set FPSR.UFC implies that the frame's float_flags have
+// underflow. Results of instructions that may set it are compared with a number that all tiny ones are below;
+// of several in a row, together. If one is below: if the frame has underflow already, nothing more is to be
+// done; else these very instructions have set the bit, and the reference says of each whether it is right.
+// For that, operands that are overwritten in between are kept.
 
-void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool product, bool from_single,
-                              Reg a, Reg b, Reg c) {
+void Emitter::judge(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg c) {
+  // The narrowing conversion alone has an operand of another width.
+  const bool from_single = single && id != I::kIdFcvt_v;
+  const bool product = id != I::kIdFdiv_v && !b.is_none();
+  if (kept_operands_ == kKeptOperands.size()) end_judgement();
+  bool not_negative =
+      !b.is_none() && ((product && inst.a == inst.b) || (is_not_negative(a) && is_not_negative(b)));
+  if (!c.is_none()) not_negative = not_negative && id == I::kIdFmadd_v && is_not_negative(c);
+  judged_.push_back({inst, {a, b, c}, product, from_single});
+  const Reg dst = define_float(inst);
+  if (b.is_none()) {
+    as_.emit(id, fp(dst, single), fp(a, from_single));
+  } else if (c.is_none()) {
+    as_.emit(id, fp(dst, single), fp(a, single), fp(b, single));
+  } else {
+    as_.emit(id, fp(dst, single), fp(a, single), fp(b, single), fp(c, single));
+  }
+  Reg magnitude = dst;
+  if (not_negative) {
+    not_negative_ |= dst.mask();
+  } else {
+    magnitude = kV30;
+    as_.fabs(fp(kV30, single), fp(dst, single));
+  }
+  // NaN is not below.
+  if (judged_.size() == 1) {
+    as_.fcmp(fp(magnitude, single), fp(kTiny, single));
+  } else {
+    as_.fccmp(fp(magnitude, single), fp(kTiny, single), Imm(0), Imm(CondCode::kHS));
+  }
+  float_result(dst, single);
+}
+
+bool Emitter::goes_on_judged(const Inst& inst) const {
+  using Op = ir::Opcode;
+  const auto plain = [this](Value v) { return v.is_none() || !v.is_zero(); };
+  const auto boxed = [this](Value v) {
+    if (v.is_none()) return true;
+    const Reg r = cache_.where(v);
+    if (r.is_none()) return false;
+    const Knowledge k = cache_.knowledge(r);
+    return k == Knowledge::boxed32 || k == Knowledge::low32;
+  };
+  switch (inst.op) {
+    case Op::fadd32:
+    case Op::fsub32:
+    case Op::fmul32:
+    case Op::fdiv32:
+      return rounds_like_host(inst) && plain(inst.a) && plain(inst.b) && boxed(inst.a) && boxed(inst.b);
+    case Op::fadd64:
+    case Op::fsub64:
+    case Op::fmul64:
+    case Op::fdiv64:
+      return rounds_like_host(inst) && plain(inst.a) && plain(inst.b);
+    case Op::fmadd32:
+    case Op::fmsub32:
+    case Op::fnmadd32:
+    case Op::fnmsub32:
+      return rounds_like_host(inst) && plain(inst.a) && plain(inst.b) && plain(inst.c()) && boxed(inst.a) &&
+             boxed(inst.b) && boxed(inst.c());
+    case Op::fmadd64:
+    case Op::fmsub64:
+    case Op::fnmadd64:
+    case Op::fnmsub64:
+      return rounds_like_host(inst) && plain(inst.a) && plain(inst.b) && plain(inst.c());
+    case Op::fsqrt64:
+      return rounds_like_host(inst) && plain(inst.a);
+    case Op::fmov:
+      return plain(inst.a);
+    default:
+      return false;
+  }
+}
+
+void Emitter::overwritten(Reg r) {
+  not_negative_ &= ~r.mask();
+  Reg kept;
+  for (Judged& judged : judged_)
+    for (Reg& operand : judged.operands) {
+      if (operand != r) continue;
+      if (kept.is_none()) {
+        if (kept_operands_ == kKeptOperands.size()) {
+          end_judgement();
+          return;
+        }
+        kept = kKeptOperands[kept_operands_++];
+        as_.fmov(fp64(kept), fp64(r));
+      }
+      operand = kept;
+    }
+}
+
+void Emitter::end_judgement() {
+  if (judged_.empty()) return;
   const asmjit::Label small = as_.newLabel();
   const asmjit::Label back = as_.newLabel();
-  // An exponent field of 0 or 1: anything that rounding may have made of a tiny number.
-  if (single) {
-    as_.fmov(gp32(kX16), fp32(result));
-    as_.tst(gp32(kX16), Imm(0x7f00'0000));
-  } else {
-    as_.fmov(gp64(kX16), fp64(result));
-    as_.tst(gp64(kX16), Imm(0x7fe0'0000'0000'0000));
-  }
-  as_.b_eq(small);
+  as_.b_lo(small);
   bind(back);
-  cold(small, [this, inst, from_single, product, a, b, c, back] {
-    // A zero factor or dividend is the common case, and exact. NaN operands do not come here.
-    as_.fcmp(fp(a, from_single), Imm(0.0));
-    as_.b_eq(back);
-    if (product) {
-      as_.fcmp(fp(b, from_single), Imm(0.0));
+  cold(small, [this, all = judged_, back] {
+    if (all.size() == 1) {
+      // A zero factor or dividend is the common case, and exact. NaN operands do not come here.
+      const Judged& only = all.front();
+      as_.fcmp(fp(only.operands[0], only.from_single), Imm(0.0));
       as_.b_eq(back);
+      if (only.product) {
+        as_.fcmp(fp(only.operands[1], only.from_single), Imm(0.0));
+        as_.b_eq(back);
+      }
     }
     const asmjit::Label leave = as_.newLabel();  // near, because TBZ does not reach far
     as_.mrs(gp64(kX16), kFpsr);
@@ -165,13 +236,16 @@ void Emitter::judge_underflow(const Inst& inst, Reg result, bool single, bool pr
     as_.tbnz(gp32(kX17), Imm(1), leave);
     as_.and_(gp64(kX16), gp64(kX16), Imm(~(std::uint64_t{1} << kUnderflowBit)));
     as_.msr(kFpsr, gp64(kX16));
-    store_float_arg(0, a, from_single);
-    if (!b.is_none()) store_float_arg(1, b, from_single);
-    if (!c.is_none()) store_float_arg(2, c, from_single);
-    call_float_slow(inst);  // its result is the one that is there; its flags go to the frame
+    for (const Judged& one : all) {
+      for (int i = 0; i < 3; ++i)
+        if (!one.operands[i].is_none()) store_float_arg(i, one.operands[i], one.from_single);
+      call_float_slow(one.inst);  // its result is the one that is there; its flags go to the frame
+    }
     bind(leave);
     as_.b(back);
   });
+  judged_.clear();
+  kept_operands_ = 0;
 }
 
 // --- arithmetic
@@ -184,8 +258,10 @@ void Emitter::float_binary(const Inst& inst, InstId id, bool single) {
   }
   const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
   const Reg b = float_operand(inst.b, plan().next_b, kV30, single);
+  const bool not_negative = id == I::kIdFadd_v && is_not_negative(a) && is_not_negative(b);
   const Reg dst = define_float(inst);
   as_.emit(id, fp(dst, single), fp(a, single), fp(b, single));
+  if (not_negative) not_negative_ |= dst.mask();
   float_result(dst, single);
 }
 void Emitter::emit_fadd32(const Inst& inst) { float_binary(inst, I::kIdFadd_v, true); }
@@ -200,7 +276,7 @@ void Emitter::float_scale(const Inst& inst, InstId id, bool single) {
   }
   const Reg a = float_operand(inst.a, plan().next_a, Reg{}, single);
   const Reg b = float_operand(inst.b, plan().next_b, Reg{}, single);
-  judged(inst, id, single, a, b);
+  judge(inst, id, single, a, b);
 }
 void Emitter::emit_fmul32(const Inst& inst) { float_scale(inst, I::kIdFmul_v, true); }
 void Emitter::emit_fmul64(const Inst& inst) { float_scale(inst, I::kIdFmul_v, false); }
@@ -215,6 +291,7 @@ void Emitter::float_sqrt(const Inst& inst, bool single) {
   const Reg a = float_operand(inst.a, plan().next_a, kV29, single);
   const Reg dst = define_float(inst);
   as_.fsqrt(fp(dst, single), fp(a, single));
+  not_negative_ |= dst.mask();
   float_result(dst, single);
 }
 void Emitter::emit_fsqrt32(const Inst& inst) { float_sqrt(inst, true); }
@@ -231,7 +308,7 @@ void Emitter::float_fma(const Inst& inst, bool single, bool negate_product, bool
   // The host's names negate otherwise than the guest's: FMSUB is c - a * b, FNMADD -c - a * b, FNMSUB
   // -c + a * b. Infinity times zero plus a quiet NaN is invalid for both.
   static constexpr InstId kForms[2][2] = {{I::kIdFmadd_v, I::kIdFnmsub_v}, {I::kIdFmsub_v, I::kIdFnmadd_v}};
-  judged(inst, kForms[negate_product][negate_addend], single, a, b, c);
+  judge(inst, kForms[negate_product][negate_addend], single, a, b, c);
 }
 void Emitter::emit_fmadd32(const Inst& inst) { float_fma(inst, true, false, false); }
 void Emitter::emit_fmadd64(const Inst& inst) { float_fma(inst, false, false, false); }
@@ -441,12 +518,13 @@ void Emitter::emit_get_fflags(const Inst& inst) {
   as_.ldr(gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(float_flags)));
   as_.rbit(gp32(kX16), gp32(kX16));
   as_.orr(gp64(dst), gp64(kX17), gp64(kX16), a64::lsr(27));
+  flags_ = inst.dst;
 }
 
 void Emitter::emit_set_fflags(const Inst& inst) {
   const Reg a = use_a(inst);
-  Reg flags = kZero;
-  if (a != kZero) {
+  Reg flags = a;
+  if (a != kZero && inst.a != flags_) {
     flags = kX16;
     as_.and_(gp64(flags), gp64(a), Imm(31));
   }

@@ -102,10 +102,10 @@ void Emitter::emit_ld32u(const Inst& inst) { load_int(inst, I::kIdLdr, 4, false)
 void Emitter::emit_ld32s(const Inst& inst) { load_int(inst, I::kIdLdrsw, 4, true); }
 void Emitter::emit_ld64(const Inst& inst) { load_int(inst, I::kIdLdr, 8, true); }
 
-// Two stores in a row, the second directly above the first, are one of a pair. If it faults, the first's fault
-// site has the guest go on in front of both, so that the one that does not fault may be done twice, which
-// nobody sees. The order matters: a pair across a page boundary whose upper page alone can be written must
-// not have written there when the guest's first store faults.
+// Two stores in a row, the second directly above the first, are one of a pair. If it faults, the first's
+// fault site has the guest go on in front of both, so that the one that does not fault may be done twice,
+// which nobody sees. The order matters: a pair across a page boundary whose upper page alone can be written
+// must not have written there when the guest's first store faults.
 
 bool Emitter::pairs_with_last(const Inst& inst, Reg data, std::uint32_t size) {
   if (last_.kind != Last::Kind::guest_store || last_.end != here() || last_.word != inst.a.word ||

@@ -17,6 +17,9 @@ using codegen::RuntimeEntry;
 void Emitter::start_host() {
   far_literals_.clear();
   literals_.clear();
+  judged_.clear();
+  kept_operands_ = 0;
+  not_negative_ = 0;
   forget_last();
   forget_addresses();
 }
@@ -92,7 +95,8 @@ void Emitter::load_literal(Reg to, std::uint64_t value) {
 bool Emitter::is_return_address(std::uint64_t value) const {
   const Inst& last = block_->insts().back();
   std::uint16_t exit = Inst::kNoExit;
-  if (last.op == ir::Opcode::jump && static_cast<ir::JumpHint>(last.aux()) == ir::JumpHint::call && last.imm >= 0)
+  if (last.op == ir::Opcode::jump && static_cast<ir::JumpHint>(last.aux()) == ir::JumpHint::call &&
+      last.imm >= 0)
     exit = static_cast<std::uint16_t>(last.imm);
   if (last.op == ir::Opcode::jump_ind && static_cast<ir::JumpHint>(last.aux()) == ir::JumpHint::call)
     exit = last.exit();
@@ -188,6 +192,7 @@ bool in_pair_reach(std::int32_t disp) { return disp >= -512 && disp <= 504; }
 }  // namespace
 
 void Emitter::load_word(Reg r, std::int16_t word) {
+  if (r.is_float()) overwritten(r);
   const std::int32_t disp = frame_disp(word * 8);
   if (disp < -256) {  // a temporary of high number
     as_.sub(gp64(kX17), kState, Imm(-disp));

@@ -42,6 +42,17 @@ class Emitter : public EmitterBase {
 #include <ashlar/opcodes.inc>
 #undef ASHLAR_OP
 
+  // For codegen::lower: what of the base looks after judged instructions first.
+  void begin_guest_instruction(const ir::Boundary& boundary) {
+    if (!judged_.empty() && (boundary.join || !goes_on_judged(block_->insts()[boundary.first_inst])))
+      end_judgement();
+    EmitterBase::begin_guest_instruction(boundary);
+  }
+  void begin_instruction(std::size_t index) {
+    if (!judged_.empty() && !goes_on_judged(block_->insts()[index])) end_judgement();
+    EmitterBase::begin_instruction(index);
+  }
+
   // For codegen::RegisterCache.
   void load_word(Reg r, std::int16_t word);
   void store_word(std::int16_t word, Reg r);
@@ -83,7 +94,14 @@ class Emitter : public EmitterBase {
   /// last.
   Reg define_int(const Inst& inst) {
     forget_host_base(inst.dst);
+    if (inst.dst == flags_) flags_ = {};
     return EmitterBase::define_int(inst);
+  }
+
+  Reg define_float(const Inst& inst) {
+    const Reg r = EmitterBase::define_float(inst);
+    overwritten(r);
+    return r;
   }
 
   // Constants and immediates (emitter.cpp).
@@ -180,6 +198,7 @@ class Emitter : public EmitterBase {
   void forget_addresses() {
     host_bases_ = {};
     next_host_base_ = 0;
+    flags_ = {};
   }
   void load_int(const Inst& inst, InstId id, std::uint32_t size, bool to64);
   void store_int(const Inst& inst, InstId id, std::uint32_t size);
@@ -219,13 +238,24 @@ class Emitter : public EmitterBase {
   Reg float_operand(Value v, std::uint16_t next, Reg spare, bool single);
   /// dst = the binary32 in `from`, boxed.
   void box(Reg dst, Reg from) { as_.zip1(vec(dst).s2(), vec(from).s2(), vec(kOnes).s2()); }
-  /// An instruction whose underflow is judged. The result is in place at once; an operand that it overwrites
-  /// is kept in v29.
-  void judged(const Inst& inst, InstId id, bool single, Reg a, Reg b = {}, Reg c = {});
-  /// Takes FPSR.UFC back if the guest does not call the result tiny. `product`: zero a or b make the result
-  /// exact; otherwise zero a does.
-  void judge_underflow(const Inst& inst, Reg result, bool single, bool product, bool from_single, Reg a,
-                       Reg b, Reg c);
+  /// An instruction whose underflow is judged: FPSR.UFC is taken back if the guest does not call the result
+  /// tiny.
+  void judge(const Inst& inst, InstId id, bool single, Reg a, Reg b = {}, Reg c = {});
+  /// One that has been emitted, compared with kTiny, and not yet been judged. The flags say C clear if the
+  /// result of any such was small.
+  struct Judged {
+    Inst inst;
+    std::array<Reg, 3> operands;  ///< where they are now
+    bool product;                 ///< zero a or b make the result exact; otherwise zero a does
+    bool from_single;
+  };
+  /// Whether the instruction leaves flags and frame alone, so that the judgement can wait until it is done.
+  bool goes_on_judged(const Inst& inst) const;
+  /// Branches to the judgement, if anything waits for it.
+  void end_judgement();
+  /// A float register is about to get a new value: operands that are still wanted go elsewhere.
+  void overwritten(Reg r);
+  bool is_not_negative(Reg r) const { return (not_negative_ & r.mask()) != 0; }
   void float_binary(const Inst& inst, InstId id, bool single);
   void float_scale(const Inst& inst, InstId id, bool single);
   void float_fma(const Inst& inst, bool single, bool negate_product, bool negate_addend);
@@ -252,7 +282,7 @@ class Emitter : public EmitterBase {
     Reg reg{};              ///< stored
     std::int32_t disp = 0;  ///< from the guest base
     std::int32_t host_disp = 0;  ///< from the host base, which is `a`: x27 if there is none yet
-    Reg a{}, b{};           ///< operands
+    Reg a{}, b{};                ///< operands
     bool wide = true;
     asmjit::arm::Shift by{asmjit::arm::ShiftOp::kLSL, 0};
   };
@@ -263,6 +293,14 @@ class Emitter : public EmitterBase {
   /// Whether what was emitted last computes `v`, in the way and width given, for the current instruction
   /// alone, so that this one can do both. Fetch the other operands first.
   bool merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide);
+
+  std::vector<Judged> judged_;
+  std::size_t kept_operands_ = 0;  ///< of kKeptOperands, in use
+  /// Float registers that are known not to hold negative numbers. It saves the comparison an instruction; a
+  /// mistake would cost time, no more.
+  std::uint64_t not_negative_ = 0;
+
+  Value flags_;  ///< holds what get_fflags gave, which has no other bits
 
   Last last_;
   struct FarLiteral {

@@ -10,6 +10,8 @@
 //   x30        scratch of one instruction that calls nothing
 //   x18        the platform's, not touched
 //   v29, v30   scratch of one instruction
+//   v28        what results are compared with that may be tiny (kTiny)
+//   v5..v7     with v29: operands that have been overwritten and may be asked for once more (Emitter::Judged)
 //   v31        all ones in all bits: boxes a binary32 by one zip1
 //   the rest   residents, and values cached within a block
 #pragma once
@@ -41,17 +43,17 @@ inline constexpr std::array<Reg, 17> kResidentIntegers = {
     Reg::integer(10), Reg::integer(11), Reg::integer(12), Reg::integer(13), Reg::integer(14),
     Reg::integer(15), Reg::integer(19), Reg::integer(20), Reg::integer(21), Reg::integer(22),
     Reg::integer(23), Reg::integer(24)};
-/// v0..v7 stay out likewise.
-inline constexpr std::array<Reg, 21> kResidentFloats = {
+/// v0..v4 stay out likewise.
+inline constexpr std::array<Reg, 20> kResidentFloats = {
     Reg::real(8),  Reg::real(9),  Reg::real(10), Reg::real(11), Reg::real(12), Reg::real(13), Reg::real(14),
     Reg::real(15), Reg::real(16), Reg::real(17), Reg::real(18), Reg::real(19), Reg::real(20), Reg::real(21),
-    Reg::real(22), Reg::real(23), Reg::real(24), Reg::real(25), Reg::real(26), Reg::real(27), Reg::real(28)};
+    Reg::real(22), Reg::real(23), Reg::real(24), Reg::real(25), Reg::real(26), Reg::real(27)};
 
 /// Every register that may hold values; less the residents in linked code.
 constexpr std::uint64_t all_cacheable() {
   std::uint64_t mask = 0;
   for (unsigned n = 0; n < 5; ++n) mask |= Reg::integer(n).mask();
-  for (unsigned n = 0; n < 8; ++n) mask |= Reg::real(n).mask();
+  for (unsigned n = 0; n < 5; ++n) mask |= Reg::real(n).mask();
   for (const Reg r : kResidentIntegers) mask |= r.mask();
   for (const Reg r : kResidentFloats) mask |= r.mask();
   return mask;
@@ -61,6 +63,11 @@ constexpr std::uint64_t all_cacheable() {
 inline constexpr Reg kZero = Reg::integer(31);
 inline constexpr Reg kX16 = Reg::integer(16), kX17 = Reg::integer(17), kX30 = Reg::integer(30);
 inline constexpr Reg kV29 = Reg::real(29), kV30 = Reg::real(30), kOnes = Reg::real(31);
+/// Its binary64 is the least double with an exponent field of 2, and a bit more; its low half as a binary32
+/// the least float with one of 2.
+inline constexpr Reg kTiny = Reg::real(28);
+inline constexpr std::uint64_t kTinyBits = 0x0020'0000'0100'0000;
+inline constexpr std::array<Reg, 4> kKeptOperands = {kV29, Reg::real(5), Reg::real(6), Reg::real(7)};
 
 inline a64::GpX gp64(Reg r) { return a64::x(r == kZero ? a64::Gp::kIdZr : r.number()); }
 inline a64::GpW gp32(Reg r) { return a64::w(r == kZero ? a64::Gp::kIdZr : r.number()); }

@@ -83,7 +83,7 @@ class Writer {
     as_.str(gp64(kX16), field(ASHLAR_COLD_OFFSET(host_sp)));
     as_.ldr(kMemBase, field(ASHLAR_COLD_OFFSET(mem_base)));
     as_.ldr(kMemLimit, field(offsetof(VcpuHot, mem_limit)));
-    make_ones();
+    make_constants();
   }
   /// The stack pointer is where save_host left it. x0 is the result.
   void restore_host() {
@@ -100,7 +100,14 @@ class Writer {
     as_.ldr(gp64(kX16), field(ASHLAR_COLD_OFFSET(host_sp)));
     as_.mov(a64::sp, gp64(kX16));
   }
-  void make_ones() { as_.movi(vec(kOnes).d2(), Imm(~std::uint64_t{0})); }
+  /// What emitted code expects in registers. Destroys x17.
+  void make_constants() {
+    as_.movi(vec(kOnes).d2(), Imm(~std::uint64_t{0}));
+    static_assert((kTinyBits & 0x0000'ffff'0000'ffff) == 0);
+    as_.movz(gp64(kX17), Imm(kTinyBits >> 48), Imm(48));
+    as_.movk(gp64(kX17), Imm(kTinyBits >> 16 & 0xffff), Imm(16));
+    as_.fmov(fp64(kTiny), gp64(kX17));
+  }
 
   // Both destroy x16 and x17.
   void guest_float_unit() {
@@ -291,7 +298,7 @@ class Writer {
       as_.bind(done);
     }
     as_.mov(gp64(kX16), a64::x0);
-    make_ones();
+    make_constants();
     if (linked) move_residents(false);
     as_.ldr(a64::x30, a64::ptr_post(a64::sp, 16));
     as_.ret(a64::x30);

@@ -78,7 +78,8 @@ class Compiler final : public codegen::Compiler {
     std::span<const codegen::Resident> residents;
     if (options.linked) residents = usual(options);
     const codegen::LoopResidents* const loop =
-        options.linked && loop_.choose(block, layout_, plan_, residents, Host::kReadsFrame) ? &loop_ : nullptr;
+        options.linked && loop_.choose(block, layout_, plan_, residents, Host::kReadsFrame) ? &loop_
+                                                                                            : nullptr;
     if (loop != nullptr) residents = loop->residents();
     emitter_.start(block, plan_, options, residents, loop, out);
     codegen::lower(block, emitter_);
