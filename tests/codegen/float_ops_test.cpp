@@ -269,5 +269,97 @@ TEST_CASE("an underflow that only the host sees does not hide or invent one") {
   }
 }
 
+/// Several instructions whose underflow may be judged together, over few registers, so that they overwrite
+/// each other's operands; the flags are read behind all of them.
+void check_sequences(bool single, unsigned count) {
+  if (!NativeMachine::available()) return;
+  static constexpr Opcode kDouble[] = {Opcode::fmul64,  Opcode::fmul64,   Opcode::fdiv64,   Opcode::fmadd64,
+                                       Opcode::fmsub64, Opcode::fnmadd64, Opcode::fnmsub64, Opcode::fadd64,
+                                       Opcode::fsub64,  Opcode::fsqrt64};
+  static constexpr Opcode kSingle[] = {Opcode::fmul32,  Opcode::fmul32,   Opcode::fdiv32,   Opcode::fmadd32,
+                                       Opcode::fmsub32, Opcode::fnmadd32, Opcode::fnmsub32, Opcode::fadd32,
+                                       Opcode::fsub32,  Opcode::fsqrt32};
+  NativeMachine machine(test::test_layout(), test::test_helpers(), codegen::detect_host_features());
+  const auto memory = test::make_test_memory();
+  auto made = Vcpu::create(test::test_layout(), memory.get());
+  REQUIRE(made);
+  Vcpu& vcpu = **made;
+  Rng rng(single ? 21 : 22);
+  // The last two are in no register.
+  constexpr unsigned kSlots = 6;
+  const auto slot = [](std::uint64_t i) {
+    return Value::slot(test::real_slot(i < 4 ? static_cast<unsigned>(i)
+                                             : test::kRealSlots - 1 - static_cast<unsigned>(i - 4)));
+  };
+  unsigned tiny = 0;
+  for (unsigned n = 0; n < count; ++n) {
+    std::vector<ir::Inst> insts(1 + rng.below(9));
+    for (ir::Inst& inst : insts) {
+      inst.op = single ? kSingle[rng.below(std::size(kSingle))] : kDouble[rng.below(std::size(kDouble))];
+      const Form form = ir::info(inst.op).form;
+      inst.dst = slot(rng.below(kSlots));
+      inst.a = slot(rng.below(kSlots));
+      if (form != Form::rx) inst.b = slot(rng.below(kSlots));
+      inst.ext = ir::Inst::pack(form == Form::rrr ? slot(rng.below(kSlots)) : Value::none(),
+                                static_cast<unsigned>(RoundingMode::rne));
+    }
+    const std::size_t length = insts.size();
+    ir::Inst get;
+    get.op = Opcode::get_fflags;
+    get.dst = Value::slot(test::integer_slot(5));
+    insts.push_back(get);
+    insts.push_back({Opcode::stop,
+                     {},
+                     {},
+                     {},
+                     0,
+                     ir::Inst::pack_exit(0, static_cast<unsigned>(ir::StopReason::guest_exit))});
+    const ir::Exit exits[] = {{BlockKey::from_id(2)}};
+    ir::Block::Parts parts;
+    parts.key = BlockKey::from_id(1);
+    parts.insts = insts;
+    parts.exits = exits;
+    const ir::BlockPtr block = ir::Block::make(parts);
+    codegen::CompileOptions options;
+    options.linked = rng.below(4) != 0;
+    for (unsigned round = 0; round < 20; ++round) {
+      std::uint64_t wanted[kSlots];
+      for (unsigned i = 0; i < kSlots; ++i) {
+        wanted[i] = rng.below(8) == 0 ? 0 : float_operand(rng, single, rng.below(2) == 0);
+        if (single && wanted[i] == 0) wanted[i] = ir::semantics::box32(0);
+        vcpu.frame()[slot(i)] = wanted[i];
+      }
+      const auto value = [&](Value v) -> std::uint64_t& {
+        unsigned i = 0;
+        while (slot(i) != v) ++i;
+        return wanted[i];
+      };
+      std::uint8_t flags = 0;
+      for (std::size_t i = 0; i < length; ++i) {
+        const ir::Inst& t = insts[i];
+        const Form form = ir::info(t.op).form;
+        value(t.dst) =
+            ir::semantics::eval_float(t.op, RoundingMode::rne, value(t.a), form == Form::rx ? 0 : value(t.b),
+                                      form == Form::rrr ? value(t.c()) : 0, flags);
+      }
+      tiny += (flags & underflow) != 0;
+      vcpu.set_float_flags(0);
+      vcpu.set_pc({1});
+      REQUIRE(machine.run(vcpu, *block, options).outcome == interp::Outcome::stop);
+      bool right = vcpu.float_flags() == flags && vcpu.frame()[get.dst] == flags;
+      for (unsigned i = 0; i < kSlots; ++i) right = right && vcpu.frame()[slot(i)] == wanted[i];
+      if (!right) {
+        const auto listing = machine.compiler().listing(*block, options);
+        FAIL("flags ", int{vcpu.float_flags()}, " against ", int{flags}, "\n",
+             ir::print(*block, &test::test_layout()), listing ? listing.value() : listing.error().message);
+      }
+    }
+  }
+  CHECK(tiny > count);
+}
+
+TEST_CASE("underflow of several double operations in a row") { check_sequences(false, 400); }
+TEST_CASE("underflow of several single operations in a row") { check_sequences(true, 400); }
+
 }  // namespace
 }  // namespace ashlar

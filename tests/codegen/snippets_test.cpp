@@ -195,6 +195,7 @@ TEST_CASE("binutils reads AArch64 code as it was meant") {
         if (meant[0] == ';' || meant.back() == ':') continue;
         REQUIRE(at < read.size());
         const std::string& line_read = read[at++];
+        if (meant.starts_with(".word")) continue;  // a literal: no instruction, though it may read as one
         std::string mnemonic = meant.substr(0, meant.find(' '));
         std::string its = line_read.substr(0, line_read.find_first_of("\t\n "));
         const std::string rest = meant.size() > mnemonic.size() ? meant.substr(mnemonic.size()) : "";
