@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <optional>
 
 #include "ir/op_table.hpp"
 
@@ -13,11 +14,11 @@ using ir::Inst;
 using ir::Opcode;
 using ir::Value;
 
-void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins) {
+void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins, std::uint16_t loop_head) {
   insts_.resize(block.insts().size());
   find_next_uses(block);
   if (joins && present_.side_exit) find_joins(block);
-  if (present_.accesses_memory) find_checks(block, slack);
+  if (present_.accesses_memory) find_checks(block, slack, loop_head);
 }
 
 /// Backwards, almost without branches on what an instruction is: the words of operands that it has not are
@@ -91,6 +92,11 @@ void Plan::CheckedSet::intersect(const CheckedSet& other) {
   count = kept;
 }
 
+void Plan::CheckedSet::survive(std::span<const Inst> insts) {
+  for (const Inst& inst : insts)
+    if (!inst.dst.is_none()) drop(inst.dst);
+}
+
 void Plan::find_joins(const ir::Block& block) {
   const auto boundaries = block.boundaries();
   if (std::none_of(boundaries.begin(), boundaries.end(), [](const ir::Boundary& b) { return b.join; }))
@@ -110,32 +116,52 @@ void Plan::find_joins(const ir::Block& block) {
   }
 }
 
-void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
+void Plan::find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head) {
   CheckedSet known;
   arrivals_.clear();
+  const bool thorough = loop_head != 0;
+  if (thorough) ranges_.begin(slack);
   const auto boundaries = block.boundaries();
   std::size_t boundary = 0;
   const auto insts = block.insts();
   for (std::size_t n = 0; n < insts.size(); ++n) {
-    if (!arrivals_.empty()) {
-      for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary)
+    if (thorough || !arrivals_.empty()) {
+      for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary) {
         for (const Arrival& arrival : arrivals_)
           if (arrival.boundary == boundary) known.intersect(arrival.checked);
+        if (!thorough || !boundaries[boundary].join) continue;
+        ranges_.begin(slack);
+        if (boundary == loop_head) known.survive(insts.subspan(n));
+      }
     }
     const Inst& inst = insts[n];
     if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
     if (ir::traits_of(inst.op).accesses_memory) {
       const ir::Form form = ir::op_info(inst.op).form;
-      const Checked* base = known.find(inst.a);
       const std::int64_t disp = form == ir::Form::ld || form == ir::Form::st ? inst.imm : 0;
-      if (base != nullptr && std::abs(base->offset + disp) < slack) {
-        insts_[n].needs_check = false;
-      } else {
+      const auto is_near = [&](const Checked* word, std::int64_t low, std::int64_t high) {
+        return word != nullptr && std::abs(word->offset + low) < slack &&
+               std::abs(word->offset + high) < slack;
+      };
+      std::optional<Ranges::Sum> sum;
+      // Atomics check their alignment together with their window.
+      if (thorough && (form == ir::Form::ld || form == ir::Form::st)) sum = ranges_.of(inst.a);
+      if (sum &&
+          (!sum->base.is_slot() || std::abs(sum->low + disp) >= slack || std::abs(sum->high + disp) >= slack))
+        sum.reset();
+      if (!is_near(known.find(inst.a), disp, disp) &&
+          !(sum && is_near(known.find(sum->base), sum->low + disp, sum->high + disp))) {
         insts_[n].needs_check = true;
-        // Only a check of the base itself (small displacement) says something about the base.
-        if (std::abs(disp) < slack && !inst.a.is_zero()) known.add(inst.a, 0);
+        if (sum) {
+          insts_[n].check_instead = sum->base;
+          known.add(sum->base, 0);
+        } else if (std::abs(disp) < slack && !inst.a.is_zero()) {
+          // Only a check of the base itself (small displacement) says something about the base.
+          known.add(inst.a, 0);
+        }
       }
     }
+    if (thorough) ranges_.execute(inst);
     if (inst.op == Opcode::call_helper) known.count = 0;
     if (inst.dst.is_none() || known.count == 0) continue;
     if (inst.op == Opcode::add64_i || inst.op == Opcode::mov64) {

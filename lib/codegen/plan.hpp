@@ -5,10 +5,12 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <ashlar/ir.hpp>
 
+#include "codegen/ranges.hpp"
 #include "ir/operands.hpp"
 
 namespace ashlar::codegen {
@@ -29,6 +31,8 @@ struct InstPlan {
   /// This write to a slot is overwritten later, and nothing in between can leave the block or fault: it need
   /// not be stored.
   bool dead_store = false;
+  /// The slot to check in place of the base, which is not far from it; none: the base itself.
+  ir::Value check_instead;
   /// Of a side exit: the boundary behind it at which it goes on in this block, 0 if it leaves.
   std::uint16_t join = 0;
 };
@@ -37,8 +41,8 @@ class Plan {
  public:
   /// `slack`: displacements smaller in magnitude than this are swallowed by the window's guards. `joins`:
   /// side exits may go on at joins of the block (where the host can do it, and the block's instructions need
-  /// not be counted).
-  void analyse(const ir::Block& block, std::int64_t slack, bool joins = false);
+  /// not be counted). `loop_head`: see CompileOptions; such a block is worth some thought.
+  void analyse(const ir::Block& block, std::int64_t slack, bool joins = false, std::uint16_t loop_head = 0);
   const InstPlan& operator[](std::size_t inst) const { return insts_[inst]; }
   /// Whether the block needs the float unit in the guest's state.
   bool uses_float() const { return present_.touches_float; }
@@ -46,7 +50,7 @@ class Plan {
  private:
   void find_joins(const ir::Block& block);
   void find_next_uses(const ir::Block& block);
-  void find_checks(const ir::Block& block, std::int64_t slack);
+  void find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head);
 
   /// A base that passed the check stays good until it is overwritten; a value made from it by adding a
   /// constant inherits that with an offset, as long as offset plus displacement stays within the guards.
@@ -65,6 +69,8 @@ class Plan {
     void add(ir::Value v, std::int64_t offset);
     /// Keeps what is in both.
     void intersect(const CheckedSet& other);
+    /// Drops what these instructions write.
+    void survive(std::span<const ir::Inst> insts);
   };
   /// What is known on the ways that lead to a join from before.
   struct Arrival {
@@ -74,6 +80,7 @@ class Plan {
 
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
+  Ranges ranges_;
   /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
   /// of an earlier block, and means none.
   std::array<std::uint64_t, WordIndex::kCount + 1> next_{};

@@ -260,6 +260,7 @@ class RegisterCache {
   /// Float registers whose NaN may not be canonical, or that are not boxed, and whose value is still wanted
   /// by somebody: slots (unless dead) and live temporaries.
   std::uint64_t pending_nans() const { return pending_; }
+  std::uint64_t unsettled_residents() const { return pending_ & resident_; }
   bool is_slot_register(Reg r) const { return entries_[r.id].value.is_slot() && !entries_[r.id].dead; }
 
  private:

@@ -15,7 +15,8 @@ namespace {
 std::size_t index(Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
 
 /// Whether a jump, a branch or a side exit leads back to the beginning. (A call that does is recursion.)
-bool goes_to_itself(const ir::Block& block, const Plan& plan) {
+/// `first`: the instruction where the loop begins.
+bool goes_to_itself(const ir::Block& block, const Plan& plan, std::size_t first) {
   const auto exits = block.exits();
   const auto own = [&](std::uint16_t exit) { return exits[exit].target == block.key(); };
   if (std::none_of(exits.begin(), exits.end(), [&](const ir::Exit& e) { return e.target == block.key(); }))
@@ -28,7 +29,7 @@ bool goes_to_itself(const ir::Block& block, const Plan& plan) {
                        [&](const GuestRange& range) { return range.contains(exit.target.addr); });
   };
   bool back = false;
-  for (std::size_t n = 0; n < block.insts().size(); ++n) {
+  for (std::size_t n = first; n < block.insts().size(); ++n) {
     const Inst& inst = block.insts()[n];
     switch (ir::op_info(inst.op).form) {
       case ir::Form::xrr:
@@ -53,14 +54,14 @@ bool goes_to_itself(const ir::Block& block, const Plan& plan) {
 
 }  // namespace
 
-void LoopResidents::count_uses(const ir::Block& block) {
+void LoopResidents::count_uses(std::span<const Inst> insts) {
   const auto add = [this](Value v, unsigned weight) {
     if (!v.is_slot()) return;
     std::uint16_t& w = weight_[index(v)];
     if (w == 0) used_.push_back(v);
     w = static_cast<std::uint16_t>(w + weight);
   };
-  for (const Inst& inst : block.insts()) {
+  for (const Inst& inst : insts) {
     ir::for_each_read(inst, [&](Value v) { add(v, 1); });
     // A write has to be stored at the latest where the block ends.
     add(inst.dst, 2);
@@ -68,15 +69,17 @@ void LoopResidents::count_uses(const ir::Block& block) {
 }
 
 bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout, const Plan& plan,
-                           std::span<const Resident> usual, bool reads_frame) {
+                           std::span<const Resident> usual, std::uint16_t loop_head, bool reads_frame) {
   exchanges_.clear();
   residents_.clear();
-  if (!goes_to_itself(block, plan)) return false;
+  // Of two copies of a body, one.
+  const std::size_t first = loop_head == 0 ? 0 : block.boundaries()[loop_head].first_inst;
+  if (!goes_to_itself(block, plan, first)) return false;
   // A helper finds the whole state where it usually is.
   for (const Inst& inst : block.insts())
     if (inst.op == Opcode::call_helper) return false;
   used_.clear();
-  count_uses(block);
+  count_uses(block.insts().subspan(first));
   residents_.assign(usual.begin(), usual.end());
   const auto weight = [this](Value v) { return weight_[index(v)]; };
   const auto is_usual = [&](Value v) {
@@ -84,7 +87,7 @@ bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout, co
   };
   // Whoever leaves by side exits comes back as often, and pays for the exchange each time.
   bool leaves = false;
-  for (std::size_t n = 0; n < block.insts().size(); ++n) {
+  for (std::size_t n = first; n < block.insts().size(); ++n) {
     const ir::Form form = ir::op_info(block.insts()[n].op).form;
     leaves = leaves || ((form == ir::Form::xrr || form == ir::Form::xri) && plan[n].join == 0);
   }

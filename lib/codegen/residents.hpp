@@ -52,17 +52,17 @@ class LoopResidents {
     ir::Value inside;  ///< lives here inside the loop
   };
 
-  /// `usual`: what choose_residents gave. `reads_frame`: the host's instructions have operands in the frame,
-  /// so that a single read costs no more there than in a register. False, and nothing to exchange, when the
-  /// block is no loop or is content with `usual`.
+  /// `usual`: what choose_residents gave. `loop_head`: see CompileOptions. `reads_frame`: the host's
+  /// instructions have operands in the frame, so that a single read costs no more there than in a register.
+  /// False, and nothing to exchange, when the block is no loop or is content with `usual`.
   bool choose(const ir::Block& block, const StateLayout& layout, const Plan& plan,
-              std::span<const Resident> usual, bool reads_frame = true);
+              std::span<const Resident> usual, std::uint16_t loop_head = 0, bool reads_frame = true);
   std::span<const Exchange> exchanges() const { return exchanges_; }
   /// What lives where inside.
   std::span<const Resident> residents() const { return residents_; }
 
  private:
-  void count_uses(const ir::Block& block);
+  void count_uses(std::span<const ir::Inst> insts);
 
   std::vector<Exchange> exchanges_;
   std::vector<Resident> residents_;

@@ -251,7 +251,7 @@ Result<std::string> ExecutionContext::dump_ir(BlockKey key, bool optimised) {
   return ir::print(block, &impl_->frontend().layout());
 }
 
-Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view arch) {
+Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view arch, bool hot) {
   Result<std::unique_ptr<codegen::Backend>> backend = engine::make_named_backend(arch);
   if (!backend) return backend.error();
   engine::TranslationBuffers buffers;
@@ -261,9 +261,12 @@ Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view a
   const std::unique_ptr<codegen::Compiler> compiler = (*backend)->make_compiler(impl_->frontend().layout());
   codegen::Emitted emitted;
   opt::Optimiser optimiser;
-  const ir::Block& block = optimiser.optimise(*translated.block);
-  if (const Result<void> compiled = compiler->compile(block, {}, emitted); !compiled) return compiled.error();
-  Result<std::string> listing = compiler->listing(block, {});
+  const ir::Block& block = optimiser.optimise(*translated.block, hot ? opt::Loops::peel : opt::Loops::keep);
+  codegen::CompileOptions options;
+  options.loop_head = optimiser.loop_head();
+  if (const Result<void> compiled = compiler->compile(block, options, emitted); !compiled)
+    return compiled.error();
+  Result<std::string> listing = compiler->listing(block, options);
   if (!listing) return listing.error();
   const std::string size = "; " + std::to_string(emitted.code.size()) + " bytes for " +
                            std::to_string(emitted.guest_inst_count) + " guest instructions\n";

@@ -233,7 +233,12 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
     options.residents = plan(flavour.plan).residents;
     if (!flavour.count_fuel) options.threshold_counter = learning_->watch(key);
   }
-  const ir::Block& optimised = workshop.optimiser.optimise(block);
+  // What is not counted any more is hot, or made when nothing is learned about hot blocks.
+  const bool is_hot = options.linked && !options.count_fuel && options.threshold_counter == nullptr &&
+                      options.profile_counter == nullptr && options.way_counters == nullptr;
+  const ir::Block& optimised =
+      workshop.optimiser.optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep);
+  options.loop_head = workshop.optimiser.loop_head();
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
   workshop.optimiser.name_origins(out.access_faults);

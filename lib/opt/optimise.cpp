@@ -65,6 +65,9 @@ constexpr Facts facts_about(Opcode op) {
     case Opcode::xor64:
       f.combines = f.varies = true;
       break;
+    case Opcode::and64:
+      f.combines = f.varies = true;
+      break;
     case Opcode::add64_i:
     case Opcode::shl64_i:
     case Opcode::rotr64_i:
@@ -72,7 +75,7 @@ constexpr Facts facts_about(Opcode op) {
       f.combines = true;
       break;
     case Opcode::const64:
-    case Opcode::and64:
+    case Opcode::andn64:
     case Opcode::shr32_i:
     case Opcode::shl_u32:
     case Opcode::ubfx64:
@@ -206,6 +209,25 @@ Inst constant_inst(Value dst, std::uint64_t value) {
   return inst;
 }
 
+/// The side exit that a conditional branch becomes where the other way goes on in the block.
+Inst side_exit(const Inst& branch, bool if_taken) {
+  // br_eq, br_eq_i, br_ne, ... and exit_eq, exit_eq_i, exit_ne, ... in the same order.
+  constexpr auto kFirstBranch = static_cast<int>(Opcode::br_eq),
+                 kFirstExit = static_cast<int>(Opcode::exit_eq);
+  static_assert(static_cast<int>(Opcode::br_geu_i) - kFirstBranch ==
+                static_cast<int>(Opcode::exit_geu_i) - kFirstExit);
+  int number = static_cast<int>(branch.op) - kFirstBranch;
+  if (!if_taken) {
+    // eq and ne, lts and ges, ltu and geu.
+    constexpr std::array<int, 6> kInverse = {1, 0, 4, 5, 2, 3};
+    number = 2 * kInverse[static_cast<std::size_t>(number / 2)] + number % 2;
+  }
+  Inst inst = branch;
+  inst.op = static_cast<Opcode>(kFirstExit + number);
+  inst.ext = Inst::pack_exit(if_taken ? branch.exit() : branch.exit_not());
+  return inst;
+}
+
 }  // namespace
 
 const Optimiser::Word& Optimiser::word(Value v) const {
@@ -216,14 +238,21 @@ const Optimiser::Word& Optimiser::word(Value v) const {
   return w.serial == serial_ ? w : kUnknown;
 }
 
-const ir::Block& Optimiser::optimise(const ir::Block& block) {
+const ir::Block& Optimiser::optimise(const ir::Block& block, Loops loops) {
   ++serial_;
   changed_ = false;
   identity_ = true;
+  loop_head_ = 0;
   // Instruction numbers are kept in 16 bits, one value of which says "none".
   if (block.insts().size() >= kNotInBlock) return block;
   insts_.assign(block.insts().begin(), block.insts().end());
-  forward(block);
+  second_copy_ = insts_.size();
+  std::span<const ir::Boundary> boundaries = block.boundaries();
+  if (loops == Loops::peel && peel(block)) {
+    changed_ = true;
+    boundaries = boundaries_;
+  }
+  forward(boundaries);
   if (changed_ || leaves_unread_ || has_unread_temporary(block.temp_count())) backward();
   return changed_ ? rebuild(block) : block;
 }
@@ -237,15 +266,52 @@ bool Optimiser::has_unread_temporary(unsigned count) const {
   return false;
 }
 
+// --- loops
+// --------------------------------------------------------------------------------------------------------------
+
+/// Puts a second copy of the body behind the first where the block jumps to its own beginning. What leads
+/// there from the first copy becomes the way on to the second.
+bool Optimiser::peel(const ir::Block& block) {
+  // What is longer has little to gain from its second copy, and takes space from others.
+  constexpr std::size_t kLongest = 128;
+  const std::size_t size = insts_.size();
+  const std::span<const ir::Boundary> once = block.boundaries();
+  if (size > kLongest || once.empty() || once[0].first_inst != 0) return false;
+  const auto is_own = [&](std::uint16_t exit) { return block.exits()[exit].target == block.key(); };
+  for (const Inst& inst : insts_)
+    if (inst.op == Opcode::call_helper) return false;
+  Inst& last = insts_.back();
+  const ir::Form form = ir::op_info(last.op).form;
+  if (form == ir::Form::jmp) {
+    if (!is_own(last.exit()) || static_cast<ir::JumpHint>(last.aux()) == ir::JumpHint::call) return false;
+    last = Inst{};
+  } else if (form == ir::Form::brr || form == ir::Form::bri) {
+    const bool taken = is_own(last.exit());
+    if (taken == is_own(last.exit_not())) return false;
+    last = side_exit(last, !taken);
+  } else {
+    return false;
+  }
+  insts_.insert(insts_.end(), block.insts().begin(), block.insts().end());
+  loop_head_ = static_cast<std::uint16_t>(once.size());
+  boundaries_.assign(once.begin(), once.end());
+  for (ir::Boundary boundary : once) {
+    boundary.first_inst = static_cast<std::uint16_t>(boundary.first_inst + size);
+    boundaries_.push_back(boundary);
+  }
+  boundaries_[loop_head_].join = true;
+  return true;
+}
+
 // --- forward
 // ------------------------------------------------------------------------------------------------------------
 
-void Optimiser::forward(const ir::Block& block) {
+void Optimiser::forward(std::span<const ir::Boundary> boundaries) {
   stretch_ = 1;
   any_constant_ = leaves_unread_ = false;
-  const auto end = block.boundaries().end();
+  const auto end = boundaries.end();
   const auto is_join = [](const ir::Boundary& boundary) { return boundary.join; };
-  auto join = std::find_if(block.boundaries().begin(), end, is_join);
+  auto join = std::find_if(boundaries.begin(), end, is_join);
   for (std::size_t n = 0; n < insts_.size(); ++n) {
     // At a join nothing is known of what may have come here.
     for (; join != end && join->first_inst <= n; join = std::find_if(join + 1, end, is_join)) {
@@ -449,6 +515,9 @@ void Optimiser::combine(std::size_t n) {
       if (rotate(n) || inst.op != Opcode::add64) return;
       if (!scaled_add(n, inst.a, inst.b)) scaled_add(n, inst.b, inst.a);
       return;
+    case Opcode::and64:
+      if (!and_not(n, inst.a, inst.b)) and_not(n, inst.b, inst.a);
+      return;
     default:
       return;
   }
@@ -513,6 +582,19 @@ bool Optimiser::scaled_add(std::size_t n, Value shifted, Value other) {
   return true;
 }
 
+/// other & ~x.
+bool Optimiser::and_not(std::size_t n, Value inverted, Value other) {
+  if (inverted == other) return false;
+  const Inst* const inversion = maker(inverted);
+  if (inversion == nullptr || inversion->op != Opcode::xor64_i || inversion->imm != -1) return false;
+  if (!can_skip(inverted, n)) return false;
+  Inst made = unary(Opcode::andn64, insts_[n].dst, other);
+  made.b = inversion->a;
+  skip(inverted);
+  replace(insts_[n], made);
+  return true;
+}
+
 /// What is known of the result where that depends on the operands. A constant is remembered.
 Optimiser::Known Optimiser::known_of(const Inst& inst) {
   const auto bits = [&](Value v) -> unsigned { return word(v).unsigned_bits; };
@@ -542,6 +624,10 @@ Optimiser::Known Optimiser::known_of(const Inst& inst) {
       break;
     case Opcode::and64:
       unsigned_bits = std::min(bits(inst.a), bits(inst.b));
+      sign_extended = extended(inst.a) && extended(inst.b);
+      break;
+    case Opcode::andn64:
+      unsigned_bits = bits(inst.a);
       sign_extended = extended(inst.a) && extended(inst.b);
       break;
     case Opcode::or64:
@@ -593,7 +679,8 @@ void Optimiser::backward() {
   for (std::size_t n = insts_.size(); n-- > 0;) {
     const Inst& inst = insts_[n];
     const Facts& f = facts_of(inst.op);
-    stretch += f.op.observer;
+    // Who goes on in the original block leaves it where the second copy begins.
+    stretch += f.op.observer || n + 1 == second_copy_;
     if (!inst.dst.is_none()) {
       Fate& fate = fates_[index(inst.dst)];
       const bool ours = fate.serial == serial_;
@@ -619,14 +706,15 @@ void Optimiser::backward() {
 const ir::Block& Optimiser::rebuild(const ir::Block& block) {
   packed_.clear();
   origin_.clear();
-  boundaries_.assign(block.boundaries().begin(), block.boundaries().end());
+  if (loop_head_ == 0) boundaries_.assign(block.boundaries().begin(), block.boundaries().end());
   std::size_t at = 0;
   for (std::size_t n = 0; n < insts_.size(); ++n) {
     for (; at < boundaries_.size() && boundaries_[at].first_inst <= n; ++at)
       boundaries_[at].first_inst = static_cast<std::uint16_t>(packed_.size());
-    if (insts_[n].op == Opcode::nop && block.insts()[n].op != Opcode::nop) continue;
+    const std::size_t origin = n < second_copy_ ? n : n - second_copy_;
+    if (insts_[n].op == Opcode::nop && block.insts()[origin].op != Opcode::nop) continue;
     packed_.push_back(insts_[n]);
-    origin_.push_back(static_cast<std::uint32_t>(n));
+    origin_.push_back(static_cast<std::uint32_t>(origin));
   }
   for (; at < boundaries_.size(); ++at)
     boundaries_[at].first_inst = static_cast<std::uint16_t>(packed_.size());

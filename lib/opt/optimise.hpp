@@ -18,12 +18,22 @@
 
 namespace ashlar::opt {
 
+/// What becomes of a block that ends by a jump to its own beginning.
+enum class Loops : std::uint8_t {
+  keep,
+  /// Its body is there twice: whoever goes round goes on at the second copy, in front of which everything is
+  /// known that the first has found out. Doubles the code: for blocks that are hot.
+  peel,
+};
+
 /// For one thread; keeps its buffers from block to block.
 class Optimiser {
  public:
   /// The block to compile: `block` itself when there is nothing to gain, else one that lives until the next
   /// call.
-  const ir::Block& optimise(const ir::Block& block);
+  const ir::Block& optimise(const ir::Block& block, Loops loops = Loops::keep);
+  /// The boundary at which the second copy of a loop begins in what `optimise` returned; 0: there is none.
+  std::uint16_t loop_head() const { return loop_head_; }
   /// The number in the original block of an instruction of what `optimise` returned.
   std::uint32_t origin(std::size_t inst) const {
     return identity_ ? static_cast<std::uint32_t>(inst) : origin_[inst];
@@ -57,7 +67,8 @@ class Optimiser {
   std::uint64_t constant_of(ir::Value v) const { return v.is_zero() ? 0 : constants_[index(v)]; }
   static std::size_t index(ir::Value v) { return static_cast<std::size_t>(ir::WordIndex::of(v)); }
 
-  void forward(const ir::Block& block);
+  bool peel(const ir::Block& block);
+  void forward(std::span<const ir::Boundary> boundaries);
   void forget();
   bool has_unread_temporary(unsigned count) const;
   void fold_constants(ir::Inst& inst);
@@ -73,6 +84,7 @@ class Optimiser {
   void skip(ir::Value through);
   bool rotate(std::size_t n);
   bool scaled_add(std::size_t n, ir::Value shifted, ir::Value other);
+  bool and_not(std::size_t n, ir::Value inverted, ir::Value other);
   void replace(ir::Inst& inst, const ir::Inst& by);
   void backward();
   const ir::Block& rebuild(const ir::Block& block);
@@ -92,6 +104,8 @@ class Optimiser {
   std::array<Fate, ir::WordIndex::kCount + 1> fates_{};
   std::uint32_t serial_ = 0;
   std::uint16_t stretch_ = 0;
+  std::uint16_t loop_head_ = 0;
+  std::size_t second_copy_ = 0;  ///< where it begins in `insts_`
   bool any_constant_ = false;
   bool leaves_unread_ = false;  ///< some value may be replaced without having been read
   bool changed_ = false;

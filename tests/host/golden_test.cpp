@@ -69,7 +69,8 @@ class Compilation {
   explicit Compilation(std::unique_ptr<codegen::Backend> backend)
       : backend_(std::move(backend)), compiler_(backend_->make_compiler(subject_.frontend->layout())) {}
 
-  /// The snippet with a system call behind it, optimised and emitted as the engine does it.
+  /// The snippet with a system call behind it, optimised and emitted as the engine does it; hot_...: as it
+  /// does it with hot blocks.
   Compiled operator()(const Snippet& snippet) {
     using riscv::test::kCode;
     subject_.memory.clear();
@@ -79,11 +80,14 @@ class Compilation {
     subject_.memory.put(kCode, words.data(), words.size() * 4);
     (void)subject_.translate(kCode);
     const ir::BlockPtr block = subject_.builder.build();
-    const ir::Block& optimised = optimiser_.optimise(*block);
-    const Result<std::string> listing = compiler_->listing(optimised, {});
+    const bool hot = snippet.name.starts_with("hot_");
+    const ir::Block& optimised = optimiser_.optimise(*block, hot ? opt::Loops::peel : opt::Loops::keep);
+    codegen::CompileOptions options;
+    options.loop_head = optimiser_.loop_head();
+    const Result<std::string> listing = compiler_->listing(optimised, options);
     REQUIRE_MESSAGE(listing, snippet.name, ": ", listing.error().message);
     codegen::Emitted emitted;
-    REQUIRE(compiler_->compile(optimised, {}, emitted));
+    REQUIRE(compiler_->compile(optimised, options, emitted));
     return {listing.value(), emitted.code, kCode + 4 * snippet.words.size()};
   }
 

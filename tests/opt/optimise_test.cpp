@@ -118,5 +118,48 @@ TEST_CASE("who stops in the optimised block goes on in the original one") {
   CHECK(sites[1].inst == 2);
 }
 
+/// A loop's two copies, the second behind its boundary; empty if the block is left alone.
+std::string peeled(std::string_view body) {
+  auto block = ir::parse("block 0x1000 {\n  range 0x1000 + 8\n@0x1000 4:\n" + std::string(body) + "}\n",
+                               test::test_layout());
+  if (!block) return block.error().message;
+  opt::Optimiser optimiser;
+  const ir::Block& made = optimiser.optimise(**block, opt::Loops::peel);
+  if (optimiser.loop_head() == 0) return {};
+  CHECK(made.boundaries()[optimiser.loop_head()].pc == made.boundaries()[0].pc);
+  CHECK(made.boundaries()[optimiser.loop_head()].join);
+  for (std::size_t n = 0; n < made.insts().size(); ++n) CHECK(optimiser.origin(n) < (*block)->insts().size());
+  const std::string text = ir::print(made, &test::test_layout());
+  return text.substr(text.find("  add"));
+}
+
+TEST_CASE("the body of a hot loop is there twice") {
+  const std::string counts = "  add64_i x5, x5, 1\n";
+  const std::string head = "@0x1000 4 join:\n";
+  CHECK(peeled(counts + "  br_ne x5, x6 -> 0x1000, 0x1008\n") ==
+        counts + "  exit_eq x5, x6 -> 0x1008\n" + head + counts + "  br_ne x5, x6 -> 0x1000, 0x1008\n}\n");
+  CHECK(peeled(counts + "  br_ltu_i x5, 7 -> 0x1008, 0x1000\n") ==
+        counts + "  exit_ltu_i x5, 7 -> 0x1008\n" + head + counts +
+            "  br_ltu_i x5, 7 -> 0x1008, 0x1000\n}\n");
+  CHECK(peeled(counts + "  exit_ges x5, x6 -> 0x1008\n  jump -> 0x1000\n") ==
+        counts + "  exit_ges x5, x6 -> 0x1008\n" + head + counts +
+            "  exit_ges x5, x6 -> 0x1008\n  jump -> 0x1000\n}\n");
+  SUBCASE("what is no loop is not") {
+    CHECK(peeled(counts + "  br_ne x5, x6 -> 0x1004, 0x1008\n").empty());
+    CHECK(peeled(counts + "  br_ne x5, x6 -> 0x1000, 0x1000\n").empty());
+    CHECK(peeled(counts + "  jump -> 0x1000, call, returns 0x1004\n").empty());
+    CHECK(peeled(counts + "  call_helper 0()\n  jump -> 0x1000\n").empty());
+  }
+}
+
+TEST_CASE("and with the inverse of what the other operand holds") {
+  CHECK(optimised("  xor64_i x5, x6, -1\n  and64 x5, x5, x7\n") == "  andn64 x5, x7, x6\n");
+  CHECK(optimised("  xor64_i x5, x6, -1\n  and64 x5, x7, x5\n") == "  andn64 x5, x7, x6\n");
+  const char* const other_mask = "  xor64_i x5, x6, -2\n  and64 x5, x5, x7\n";
+  CHECK(optimised(other_mask) == other_mask);
+  const char* const gone = "  xor64_i x5, x6, -1\n  ld64 x6, [x7]\n  and64 x5, x5, x7\n";
+  CHECK(optimised(gone) == gone);
+}
+
 }  // namespace
 }  // namespace ashlar

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <ashlar/ir_text.hpp>
+
 #include "base/float_unit.hpp"
 #include "codegen/host_context.hpp"
 #include "codegen/restore.hpp"
@@ -122,12 +124,29 @@ BlockEnd NativeMachine::interpret(Vcpu& vcpu, const ir::Block& block, std::span<
   return end;
 }
 
-BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::CompileOptions& options) {
+std::string NativeMachine::listing(const ir::Block& block, const StateLayout& layout,
+                                   codegen::CompileOptions options) {
+  std::string text;
+  const ir::Block& wanted = prepare(block, options);
+  if (optimise_) text = "optimised:\n" + ir::print(wanted, &layout);
+  const auto code = compiler_->listing(wanted, options);
+  return text + (code ? code.value() : code.error().message);
+}
+
+const ir::Block& NativeMachine::prepare(const ir::Block& block, codegen::CompileOptions& options) {
+  if (!optimise_) return block;
+  const ir::Block& optimised = optimiser_.optimise(block, loops_);
+  options.loop_head = optimiser_.loop_head();
+  return optimised;
+}
+
+BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::CompileOptions& asked) {
   using codegen::HostExit;
   VcpuFrame& frame = vcpu.frame();
   VcpuCold& cold = frame.cold();
-  linked_ = options.linked;
-  const ir::Block& wanted = optimise_ ? optimiser_.optimise(block) : block;
+  linked_ = asked.linked;
+  codegen::CompileOptions options = asked;
+  const ir::Block& wanted = prepare(block, options);
   if (auto compiled = compiler_->compile(wanted, options, emitted_); !compiled)
     throw std::runtime_error(compiled.error().message);
   if (optimise_) {

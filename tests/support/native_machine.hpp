@@ -44,8 +44,15 @@ class NativeMachine {
   /// Whether an attention bit is set while emitted code runs.
   void set_attention(bool on) { attention_ = on; }
   /// From now on blocks go through the optimising passes before they are compiled.
-  void set_optimise(bool on) { optimise_ = on; }
-  const ir::Block& optimised(const ir::Block& block) { return optimiser_.optimise(block); }
+  /// `peel`: as for hot blocks (opt::Loops::peel).
+  void set_optimise(bool on, bool peel = false) {
+    optimise_ = on;
+    loops_ = peel ? opt::Loops::peel : opt::Loops::keep;
+  }
+  /// Whether the block that ran last has its body twice: going round takes it through both.
+  bool peeled() const { return optimise_ && optimiser_.loop_head() != 0; }
+  /// The block as it is compiled, if it is optimised, and its host code.
+  std::string listing(const ir::Block& block, const StateLayout& layout, codegen::CompileOptions options);
 
   /// What the last block became.
   const codegen::Emitted& emitted() const { return emitted_; }
@@ -55,6 +62,8 @@ class NativeMachine {
   struct Hook;
   std::uint64_t place(const std::vector<std::byte>& code);
   const void* at(std::uint64_t offset) const { return space_ + offset; }
+  /// What is to be compiled, and how.
+  const ir::Block& prepare(const ir::Block& block, codegen::CompileOptions& options);
 
   std::unique_ptr<codegen::Backend> backend_;
   std::unique_ptr<codegen::Compiler> compiler_;
@@ -68,6 +77,7 @@ class NativeMachine {
   std::uint64_t used_ = 0, runtime_end_ = 0, block_at_ = 0;
   bool linked_ = true;
   bool optimise_ = false;
+  opt::Loops loops_ = opt::Loops::keep;
   bool attention_ = false;
   opt::Optimiser optimiser_;
 };

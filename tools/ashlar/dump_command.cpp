@@ -23,15 +23,15 @@ std::optional<GuestAddr> parse_address(const std::string& text) {
 
 // One block in its three forms, and in the host's code if a host is named. Returns the guest addresses that
 // it can go on to directly.
-Result<std::vector<GuestAddr>> dump_block(linux_user::Process& process, GuestAddr at,
-                                          const std::string& host) {
+Result<std::vector<GuestAddr>> dump_block(linux_user::Process& process, GuestAddr at, const std::string& host,
+                                          bool hot) {
   const Frontend& frontend = process.frontend();
   FlatMemory& memory = process.memory();
   const BlockKey key{at, 0};
   std::string host_code;
   if (!host.empty()) {
     // First, so that a host without an emitter is one sentence and nothing else.
-    Result<std::string> listing = process.context().dump_host(key, host);
+    Result<std::string> listing = process.context().dump_host(key, host, hot);
     if (!listing && listing.error().code != ErrorCode::unknown_block) return listing.error();
     if (listing) host_code = std::move(listing).value();
   }
@@ -98,7 +98,7 @@ int dump_command(const DumpOptions& options) {
   for (std::size_t i = 0; i < queue.size() && done.size() < options.blocks; ++i) {
     if (!done.insert(queue[i].value).second) continue;
     if (done.size() > 1) std::printf("\n");
-    Result<std::vector<GuestAddr>> next = dump_block(**process, queue[i], options.host);
+    Result<std::vector<GuestAddr>> next = dump_block(**process, queue[i], options.host, options.hot);
     if (!next) return complain(next.error().message);
     queue.insert(queue.end(), next->begin(), next->end());
   }

@@ -130,6 +130,7 @@ int main_checked(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("N");
   dump->add_option("--host", dump_options.host, "Show host code too: x64 or a64")->type_name("HOST");
+  dump->add_flag("--hot", dump_options.hot, "The host code of a block that has become hot")->needs("--host");
 
   std::vector<std::string> args(argv + 1, argv + argc);
   if (!args.empty() && args[0] == "run") {

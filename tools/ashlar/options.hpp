@@ -42,6 +42,7 @@ struct DumpOptions {
   std::string at;
   unsigned blocks = 1;
   std::string host;
+  bool hot = false;
 };
 
 /// "512M", "2G", "1048576": bytes. Binary multiples.

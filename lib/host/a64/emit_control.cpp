@@ -174,17 +174,20 @@ ASHLAR_CONDITION(geu)
 void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& taken = block_->exits()[inst.exit()];
   const ir::Exit& not_taken = block_->exits()[inst.exit_not()];
-  leave_inline();
+  leave_inline(is_back_edge(taken) || is_back_edge(not_taken));
   const Test test = compare(inst, cond, immediate);
   const asmjit::Label label = as_.newLabel();
   if (is_back_edge(taken)) {
     branch_if_attention(label);
     branch_if(test, head_);
     count(Way::not_taken);
+    const std::vector<Unsettled> rest = unfinished();
+    finish(rest);
     leave_loop();
     jump_to_exit(not_taken);
-    cold(label, [this, test, &taken, &not_taken] {
+    cold(label, [this, test, rest, &taken, &not_taken] {
       const asmjit::Label back = as_.newLabel();
+      finish(rest);
       branch_if(test, back);
       leave_by_attention(not_taken);
       bind(back);
@@ -195,13 +198,14 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   branch_if(test, label);
   count(Way::not_taken);
   if (is_back_edge(not_taken)) {
-    go_round();
+    go_round(unfinished());
   } else {
     leave_loop();
     jump_to_exit(not_taken);
   }
-  cold(label, [this, &taken] {
+  cold(label, [this, rest = unfinished(), &taken] {
     count(Way::taken);
+    finish(rest);
     leave_loop();
     jump_to_exit(taken);
   });
@@ -261,10 +265,11 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
 }
 
 void Emitter::emit_jump(const Inst& inst) {
-  leave_inline();
   const bool call = static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.imm >= 0;
-  if (!call && is_back_edge(block_->exits()[inst.exit()])) {
-    go_round();
+  const bool goes_back = !call && is_back_edge(block_->exits()[inst.exit()]);
+  leave_inline(goes_back);
+  if (goes_back) {
+    go_round(unfinished());
     return;
   }
   leave_loop();

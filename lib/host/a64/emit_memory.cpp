@@ -46,12 +46,20 @@ void Emitter::forget_host_base(Value v) {
 
 Emitter::Address Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t size,
                                   const FaultPoint& point) {
-  const auto check = [&](Reg guest) {
-    if (!plan().needs_check) return;
+  const Value instead = plan().check_instead;
+  const auto check_window = [&](Reg guest) {
     const asmjit::Label label = as_.newLabel();
     as_.cmp(gp64(guest), kMemLimit);
     as_.b_hi(label);
     check_at(label, point);
+  };
+  if (!instead.is_none()) {
+    const Reg r = cache_.where(instead);
+    if (r.is_none()) load_word(kX16, instead.word);
+    check_window(r.is_none() ? kX16 : r);
+  }
+  const auto check = [&](Reg guest) {
+    if (plan().needs_check && instead.is_none()) check_window(guest);
   };
   if (inst.a.is_zero()) {
     move_imm(gp64(kX16), static_cast<std::uint64_t>(std::int64_t{disp}));
@@ -86,7 +94,7 @@ a64::Mem Emitter::mem(const Address& at) const {
 // --------------------------------------------------------------------------------------------------------------
 
 void Emitter::load_int(const Inst& inst, InstId id, std::uint32_t size, bool to64) {
-  use_a(inst);
+  use_base(inst);
   const FaultPoint point = fault_point();
   const a64::Mem from = mem(address(inst, inst.imm, size, point));
   const Reg dst = define_int(inst);
@@ -157,7 +165,7 @@ void Emitter::stored(const Inst& inst, Reg data, std::uint32_t size, const Addre
 }
 
 void Emitter::store_int(const Inst& inst, InstId id, std::uint32_t size) {
-  use_a(inst);
+  use_base(inst);
   const Reg data = use_b(inst, size == 8);
   if (pairs_with_last(inst, data, size)) return;
   const FaultPoint point = fault_point();
@@ -172,7 +180,7 @@ void Emitter::emit_st32(const Inst& inst) { store_int(inst, I::kIdStr, 4); }
 void Emitter::emit_st64(const Inst& inst) { store_int(inst, I::kIdStr, 8); }
 
 void Emitter::load_float(const Inst& inst, std::uint32_t size) {
-  use_a(inst);
+  use_base(inst);
   const FaultPoint point = fault_point();
   const a64::Mem from = mem(address(inst, inst.imm, size, point));
   const Reg dst = define_float(inst);
@@ -188,7 +196,7 @@ void Emitter::emit_fld32(const Inst& inst) { load_float(inst, 4); }
 void Emitter::emit_fld64(const Inst& inst) { load_float(inst, 8); }
 
 void Emitter::store_float(const Inst& inst, std::uint32_t size) {
-  use_a(inst);
+  use_base(inst);
   Reg data;
   if (!inst.b.is_zero()) {
     data = cache_.use(inst.b, true, plan().next_b);

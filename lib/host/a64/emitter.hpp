@@ -73,6 +73,11 @@ class Emitter : public EmitterBase {
   Reg use_low(Value v, std::uint16_t next) { return v.is_zero() ? kZero : cache_.use(v, false, next); }
   Reg use_int(Value v, std::uint16_t next, bool wide) { return wide ? use_int(v, next) : use_low(v, next); }
   Reg use_a(const Inst& inst) { return use_int(inst.a, plan().next_a); }
+  /// Of a load or a store.
+  void use_base(const Inst& inst) {
+    settle_check();
+    use_a(inst);
+  }
   Reg use_b(const Inst& inst) { return use_int(inst.b, plan().next_b); }
   Reg use_c(const Inst& inst) { return use_int(inst.c(), plan().next_c); }
   Reg use_a(const Inst& inst, bool wide) { return use_int(inst.a, plan().next_a, wide); }

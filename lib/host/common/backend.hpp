@@ -74,19 +74,20 @@ class Compiler final : public codegen::Compiler {
                        codegen::Emitted& out) override {
     rewind();
     out.clear();
-    plan_.analyse(block, mem::kDisplacementSlack, options.linked && !options.count_fuel);
+    plan_.analyse(block, mem::kDisplacementSlack, options.linked && !options.count_fuel, options.loop_head);
     std::span<const codegen::Resident> residents;
     if (options.linked) residents = usual(options);
     const codegen::LoopResidents* const loop =
-        options.linked && loop_.choose(block, layout_, plan_, residents, Host::kReadsFrame) ? &loop_
-                                                                                            : nullptr;
+        options.linked && loop_.choose(block, layout_, plan_, residents, options.loop_head, Host::kReadsFrame)
+            ? &loop_
+            : nullptr;
     if (loop != nullptr) residents = loop->residents();
     emitter_.start(block, plan_, options, residents, loop, out);
     codegen::lower(block, emitter_);
     if (errors_.happened()) return errors_.sentence(Host::kName);
     copy_code(as_, out.code);
     out.key = block.key();
-    out.guest_inst_count = block.guest_inst_count();
+    out.guest_inst_count = options.loop_head != 0 ? options.loop_head : block.guest_inst_count();
     out.guest_ranges.assign(block.guest_ranges().begin(), block.guest_ranges().end());
     out.uses_float = plan_.uses_float();
     return {};

@@ -24,9 +24,10 @@
 //   store_helper_args(inst), set_up_helper(pc, helper)
 //   define_int(inst)                  may be this class's
 //
-// and hides, if it needs them, start_host, finish_host, forget_last, forget_addresses.
+// and hides, if it needs them, start_host, finish_host, forget_last, forget_addresses, align_loop.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <functional>
@@ -89,6 +90,8 @@ class EmitterBase {
   void finish_host() {}
   /// What was emitted before must not be merged with what follows.
   void forget_last() {}
+  /// Where a loop begins, not at the beginning of a block.
+  void align_loop() {}
   /// Nothing is known any more of addresses that the block has worked out.
   void forget_addresses() {}
 
@@ -146,6 +149,11 @@ class EmitterBase {
   /// Registers a check that failed: emitted code comes to `label` when the interpreter is to execute the
   /// current instruction.
   void check_at(const asmjit::Label& label, const FaultPoint& point) { checks_.push_back({label, point}); }
+  /// An access is to check InstPlan::check_instead: in front of its fault point.
+  void settle_check() {
+    const Value instead = plan().check_instead;
+    if (!instead.is_none() && !cache_.where(instead).is_none()) cache_.settle(cache_.where(instead));
+  }
   /// Makes the registers that can be seen at an exit here what they are to be (RegisterCache::settle).
   void settle_all(bool temporaries = false);
 
@@ -170,10 +178,12 @@ class EmitterBase {
   void join(std::uint16_t boundary);
 
   // --- terminals
-  /// Before a terminal: the frame becomes complete, but for residents.
-  void leave_inline() {
-    settle_all();
-    cache_.write_back_all(false);
+  /// Before a terminal: the frame becomes complete, but for residents. `back`: it may go round; residents
+  /// that `head_` takes unfinished stay so, and every way out finishes what `unfinished` says.
+  void leave_inline(bool back = false);
+  std::vector<Unsettled> unfinished() const;
+  void finish(const std::vector<Unsettled>& registers) {
+    for (const Unsettled& u : registers) self().canonicalise(u.reg, u.knowledge);
   }
   bool is_backward(const ir::Exit& exit) const {
     // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by
@@ -188,8 +198,8 @@ class EmitterBase {
   // --- blocks that jump to their own beginning
   /// (Also where ways are counted, for all hosts, so that what leads back is not counted as having entered.)
   bool goes_round() const {
-    return Emitter::kEveryBlockGoesRound || options_.way_counters != nullptr ? options_.linked
-                                                                             : loop_ != nullptr;
+    if (Emitter::kEveryBlockGoesRound || options_.way_counters != nullptr) return options_.linked;
+    return loop_ != nullptr || options_.loop_head != 0;
   }
   /// Whether the exit leads back to the block's own beginning, without leaving.
   bool is_back_edge(const ir::Exit& exit) const { return goes_round() && exit.target == block_->key(); }
@@ -197,8 +207,10 @@ class EmitterBase {
   /// runtime's argument register stay.
   void leave_loop();
   void leave_before_block(const asmjit::Label& label, codegen::ExitKind kind, std::uint32_t fuel);
-  /// To the block's beginning, unless attention bits are set.
-  void go_round();
+  /// Where the block goes round to. Residents alone are in registers there.
+  void begin_loop();
+  /// To `head_`, unless attention bits are set; then `rest` is to be finished.
+  void go_round(const std::vector<Unsettled>& rest = {});
 
   void call_helper(const Inst& inst);
 
@@ -210,7 +222,9 @@ class EmitterBase {
   codegen::CompileOptions options_;
   codegen::Emitted* out_ = nullptr;
   const codegen::LoopResidents* loop_ = nullptr;
-  asmjit::Label head_;  ///< where the block goes round to
+  asmjit::Label head_;                    ///< where the block goes round to
+  std::uint64_t unfinished_at_head_ = 0;  ///< mask of the residents of which `knowledge_at_head_` says what
+  std::array<Knowledge, 64> knowledge_at_head_{};  ///< has to be done to them whenever the block gets there
   std::size_t index_ = 0;
   std::uint32_t guest_inst_ = 0;  ///< the number of the guest instruction that is being emitted
   std::vector<Site> sites_;

@@ -29,6 +29,7 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
   checks_.clear();
   join_edges_.clear();
   helper_ran_ = at_boundary_ = false;
+  unfinished_at_head_ = 0;
   self().start_host();
   std::uint64_t cacheable = Emitter::kCacheable;
   for (const codegen::Resident& r : residents) cacheable &= ~r.reg.mask();
@@ -57,11 +58,7 @@ void EmitterBase<Emitter, Assembler>::begin_block() {
     }
     out_->residents.assign(loop_->residents().begin(), loop_->residents().end());
   }
-  if (goes_round()) {
-    out_->goes_round = true;
-    head_ = as_.newLabel();
-    bind(head_);
-  }
+  if (goes_round() && options_.loop_head == 0) begin_loop();
   if (options_.threshold_counter != nullptr) {
     self().count_execution(options_.threshold_counter);
     if (loop_ == nullptr) {
@@ -106,6 +103,7 @@ void EmitterBase<Emitter, Assembler>::begin_guest_instruction(const ir::Boundary
     boundary_number_ = number;
   }
   at_boundary_ = true;
+  if (number != 0 && number == options_.loop_head) begin_loop();
   if (options_.map_code) out_->code_map.push_back({here(), boundary.pc});
   if (as_.logger() != nullptr)
     as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
@@ -270,7 +268,7 @@ auto EmitterBase<Emitter, Assembler>::exit_state(std::uint32_t done) -> ExitStat
 
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::restore_for_exit(const ExitState& state) {
-  for (const Unsettled& u : state.unsettled) self().canonicalise(u.reg, u.knowledge);
+  finish(state.unsettled);
   for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
     const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
     self().store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
@@ -403,8 +401,45 @@ void EmitterBase<Emitter, Assembler>::leave_loop() {
 }
 
 template <typename Emitter, typename Assembler>
-void EmitterBase<Emitter, Assembler>::go_round() {
+void EmitterBase<Emitter, Assembler>::leave_inline(bool back) {
+  for_each_unsettled([&](Reg r) {
+    const bool stays =
+        back && (unfinished_at_head_ & r.mask()) != 0 && cache_.knowledge(r) == knowledge_at_head_[r.id];
+    if (cache_.is_slot_register(r) && !stays) cache_.settle(r);
+  });
+  cache_.write_back_all(false);
+}
+
+template <typename Emitter, typename Assembler>
+auto EmitterBase<Emitter, Assembler>::unfinished() const -> std::vector<Unsettled> {
+  std::vector<Unsettled> all;
+  for_each_unsettled([&](Reg r) {
+    if (cache_.is_slot_register(r)) all.push_back({r, cache_.knowledge(r)});
+  });
+  return all;
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::begin_loop() {
+  if (options_.loop_head != 0) {
+    // What the first copy of the body has made known of a slot, without knowing anything where it began, is
+    // so behind every copy: the second leaves its residents as it finds them.
+    unfinished_at_head_ = cache_.unsettled_residents();
+    for_each_unsettled([&](Reg r) { knowledge_at_head_[r.id] = cache_.knowledge(r); });
+    leave_inline(true);
+    cache_.forget_all();
+    self().forget_addresses();
+    self().align_loop();
+  }
+  out_->goes_round = true;
+  head_ = as_.newLabel();
+  bind(head_);
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::go_round(const std::vector<Unsettled>& rest) {
   self().branch_unless_attention(head_);
+  finish(rest);
   leave_by_attention(ir::Exit{block_->key()});
 }
 

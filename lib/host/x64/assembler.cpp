@@ -201,7 +201,8 @@ void Assembler::alu(Alu op, const Gp& to, const Mem& from) {
 }
 void Assembler::alu(Alu op, const Mem& to, const Gp& from) {
   if (!is_short(to)) return left_to(emit(id_of(op), to, from));
-  Encoder(*this).mem_form(from.isGpq(), opcode(op) | 1, from.id(), to);
+  const bool byte = from.size() == 1;
+  Encoder(*this).mem_form(from.isGpq(), opcode(op) | (byte ? 0u : 1u), from.id(), to, byte && from.id() >= 4);
 }
 void Assembler::alu(Alu op, const Gp& to, const Imm& by) {
   const std::int64_t value = to.isGpq() ? by.value() : static_cast<std::int32_t>(by.value());

@@ -184,23 +184,25 @@ void Emitter::emit_xor64(const Inst& inst) { alu(inst, Alu::xor_, true, Extend::
 void Emitter::emit_xor64_i(const Inst& inst) { alu_imm(inst, Alu::xor_, Extend::none); }
 
 void Emitter::emit_andn64(const Inst& inst) {
-  const Operand a = operand(inst.a, plan().next_a);
-  const Operand b = operand(inst.b, plan().next_b);
+  const bool extended = is_extended(inst.a) && is_extended(inst.b);
+  const bool wide = !extended || !(is_unfinished(inst.a) || is_unfinished(inst.b));
+  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
+  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
   const Reg dst = define_int(inst);
-  if (features_.bmi1) {
-    as_.emit(I::kIdAndn, gp64(dst), gp64(in_register(b)),
-             a.is_zero() ? asmjit::Operand(x86::rax) : rm(a, 64));
-    if (a.is_zero()) as_.xor_(gp32(dst), gp32(dst));
-    return;
-  }
-  load(x86::rax, b);
-  as_.not_(x86::rax);
+  const auto narrow = [wide](const x86::Gp& r) { return wide ? x86::Gp(r.r64()) : x86::Gp(r.r32()); };
+  const x86::Gp to = narrow(gp64(dst)), inverted = narrow(x86::rax);
   if (a.is_zero()) {
     as_.xor_(gp32(dst), gp32(dst));
-    return;
+  } else if (features_.bmi1) {
+    as_.emit(I::kIdAndn, to, narrow(gp64(in_register(b))), rm(a, wide ? 64 : 32));
+  } else {
+    load(inverted, b);
+    as_.not_(inverted);
+    as_.and_(inverted, rm(a, wide ? 64 : 32));
+    as_.mov(to, inverted);
   }
-  as_.and_(x86::rax, rm(a, 64));
-  as_.mov(gp64(dst), x86::rax);
+  if (wide && extended) note_extended(dst);
+  finish32(dst, wide ? Extend::none : Extend::sign32);
 }
 
 void Emitter::emit_orn64(const Inst& inst) {
@@ -276,8 +278,15 @@ void Emitter::shift_imm(const Inst& inst, Shift op, Extend extend) {
     as_.mov(to, to);
     return;
   }
-  if (wide || !a.is_reg() || a.reg != dst) load(to, a);
-  if (count != 0) as_.shift(op, to, Imm(count));
+  const bool in_place = a.is_reg() && a.reg == dst;
+  if (op == Shift::ror && count != 0 && features_.bmi2 && !in_place && !a.is_zero()) {
+    as_.emit(I::kIdRorx, to, rm(a, wide ? 64 : 32), Imm(count));
+  } else if (op == Shift::shl && count == 1 && a.is_reg() && !in_place) {
+    as_.lea(to, x86::ptr(gp64(a.reg), gp64(a.reg)));
+  } else {
+    if (wide || !in_place) load(to, a);
+    if (count != 0) as_.shift(op, to, Imm(count));
+  }
   if (extend == Extend::zero32 && op == Shift::shr && count != 0) note_extended(dst);
   finish32(dst, extend);
 }
@@ -372,7 +381,7 @@ void Emitter::emit_mul64(const Inst& inst) { multiply(inst, Extend::none); }
 void Emitter::emit_mul32(const Inst& inst) { multiply(inst, Extend::zero32); }
 void Emitter::emit_mul32s(const Inst& inst) { multiply(inst, Extend::sign32); }
 
-void Emitter::multiply_high(const Inst& inst, InstId id) {
+void Emitter::multiply_high(const Inst& inst, bool is_signed) {
   cache_.take(Reg::integer(kRdx));
   const Operand a = operand_in_place(inst.a, plan().next_a);
   const Operand b = operand_in_place(inst.b, plan().next_b);
@@ -381,13 +390,20 @@ void Emitter::multiply_high(const Inst& inst, InstId id) {
     as_.xor_(gp32(dst), gp32(dst));
     return;
   }
+  if (!is_signed && features_.bmi2) {
+    load(x86::rdx, a);
+    const asmjit::Operand by = rm(b, 64);
+    cache_.unlock_operands();
+    as_.emit(I::kIdMulx, gp64(define_int(inst)), x86::rax, by);
+    return;
+  }
   load(x86::rax, a);
-  as_.emit(id, x86::rdx, x86::rax, rm(b, 64));
+  as_.emit(is_signed ? I::kIdImul : I::kIdMul, x86::rdx, x86::rax, rm(b, 64));
   cache_.unlock_operands();
   as_.mov(gp64(define_int(inst)), x86::rdx);
 }
-void Emitter::emit_mulh_s64(const Inst& inst) { multiply_high(inst, I::kIdImul); }
-void Emitter::emit_mulh_u64(const Inst& inst) { multiply_high(inst, I::kIdMul); }
+void Emitter::emit_mulh_s64(const Inst& inst) { multiply_high(inst, true); }
+void Emitter::emit_mulh_u64(const Inst& inst) { multiply_high(inst, false); }
 
 void Emitter::emit_mulh_su64(const Inst& inst) {
   cache_.take(Reg::integer(kRdx));

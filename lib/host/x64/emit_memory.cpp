@@ -10,12 +10,25 @@ using codegen::InstPlan;
 namespace I = asmjit::x86::Inst;
 
 Reg Emitter::address_base(const Inst& inst) {
+  settle_check();
   if (inst.a.is_zero()) return Reg{};
   return use_int(inst.a, plan().next_a);
 }
 
 x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point) {
   const bool small = disp > -mem::kDisplacementSlack && disp < mem::kDisplacementSlack;
+  const auto check = [&](const x86::Gp& guest) {
+    const asmjit::Label label = as_.newLabel();
+    as_.cmp(guest, frame_mem(offsetof(VcpuHot, mem_limit)));
+    as_.ja(label);
+    check_at(label, point);
+  };
+  const Value instead = plan().check_instead;
+  if (!instead.is_none()) {
+    const Reg r = cache_.where(instead);
+    if (r.is_none()) as_.mov(x86::rax, word_mem(instead.word));
+    check(r.is_none() ? x86::Gp(x86::rax) : gp64(r));
+  }
   x86::Gp base;
   if (inst.a.is_zero()) {
     as_.mov(x86::rax, Imm(disp));
@@ -29,12 +42,7 @@ x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t siz
       disp = 0;
     }
   }
-  if (plan().needs_check) {
-    const asmjit::Label label = as_.newLabel();
-    as_.cmp(base, frame_mem(offsetof(VcpuHot, mem_limit)));
-    as_.ja(label);
-    check_at(label, point);
-  }
+  if (plan().needs_check && instead.is_none()) check(base);
   return x86::Mem(kMemBase, base, 0, disp, size);
 }
 

@@ -88,7 +88,7 @@ class Emitter : public EmitterBase {
   void shift(const Inst& inst, Shift op, InstId bmi2, Extend extend);
   void shift_imm(const Inst& inst, Shift op, Extend extend);
   void multiply(const Inst& inst, Extend extend);
-  void multiply_high(const Inst& inst, InstId id);
+  void multiply_high(const Inst& inst, bool is_signed);
   void divide(const Inst& inst, bool is_signed, bool remainder, bool wide);
   void min_max(const Inst& inst, x86::CondCode cc);
   void extend(const Inst& inst, unsigned bits, bool is_signed);
@@ -107,6 +107,8 @@ class Emitter : public EmitterBase {
   static bool is_never(x86::CondCode) { return false; }
   void branch_if(x86::CondCode cc, const asmjit::Label& label) { as_.j(cc, label); }
   void jump(const asmjit::Label& label) { as_.jmp(label); }
+  void compare_attention();
+  void align_loop() { as_.align(asmjit::AlignMode::kCode, 16); }
   void branch_if_attention(const asmjit::Label& label);
   void branch_unless_attention(const asmjit::Label& label);
   void branch_if_exit_wanted(const asmjit::Label& label);
