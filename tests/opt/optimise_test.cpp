@@ -121,7 +121,7 @@ TEST_CASE("who stops in the optimised block goes on in the original one") {
 /// A loop's two copies, the second behind its boundary; empty if the block is left alone.
 std::string peeled(std::string_view body) {
   auto block = ir::parse("block 0x1000 {\n  range 0x1000 + 8\n@0x1000 4:\n" + std::string(body) + "}\n",
-                               test::test_layout());
+                         test::test_layout());
   if (!block) return block.error().message;
   opt::Optimiser optimiser;
   const ir::Block& made = optimiser.optimise(**block, opt::Loops::peel);
