@@ -118,8 +118,8 @@ struct CodeMeasure {
 /// that the other host would execute as well. For a context with ContextConfig::count_ways.
 class ASHLAR_API CodeMeter : public CodeListener {
  public:
-  /// A block's host code as ExecutionContext::dump_host lists it.
-  using Lister = std::function<Result<std::string>(BlockKey, std::string_view host)>;
+  /// A block's host code as ExecutionContext::dump_host lists it, in either form.
+  using Lister = std::function<Result<std::string>(BlockKey, std::string_view host, bool hot)>;
   /// So far; only while the context lives.
   virtual CodeMeasure measure(const Lister& list) = 0;
 };

@@ -228,17 +228,16 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   options.count_fuel = flavour.count_fuel;
   options.profile_counter = counter_of(key);
   options.map_code = !config_.code_listeners.empty();
-  options.way_counters = way_counters_of(key, block.boundaries().size()).data();
   if (flavour.linked) {
     options.residents = plan(flavour.plan).residents;
     if (!flavour.count_fuel) options.threshold_counter = learning_->watch(key);
   }
   // What is not counted any more is hot, or made when nothing is learned about hot blocks.
-  const bool is_hot = options.linked && !options.count_fuel && options.threshold_counter == nullptr &&
-                      options.profile_counter == nullptr && options.way_counters == nullptr;
+  const bool is_hot = options.linked && !options.count_fuel && options.threshold_counter == nullptr;
   const ir::Block& optimised =
       workshop.optimiser.optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep);
   options.loop_head = workshop.optimiser.loop_head();
+  options.way_counters = way_counters_of(key, optimised.boundaries().size()).data();
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
   workshop.optimiser.name_origins(out.access_faults);

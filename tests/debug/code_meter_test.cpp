@@ -28,7 +28,8 @@ TEST_CASE("each instruction weighs what its way was taken") {
       "; out of line\nL1:\n; seldom\nnop\n; exit 0\nmov rax, 1\nmov rcx, 2\njmp L4\n"
       "L2:\n; seldom\n; taken\njmp L0\n; seldom\nL4:\ncall rax\n";
   std::vector<std::string> asked;
-  const debug::CodeMeasure measure = meter->measure([&](BlockKey key, std::string_view host) {
+  const debug::CodeMeasure measure = meter->measure([&](BlockKey key, std::string_view host, bool hot) {
+    CHECK_FALSE(hot);  // the first form is the one that has counted
     CHECK(key == BlockKey{{0x1000}});
     asked.emplace_back(host);
     return Result<std::string>(listing);
@@ -46,39 +47,53 @@ TEST_CASE("each instruction weighs what its way was taken") {
 
   // What can't be listed, or is another block by now, is said so.
   CHECK(meter
-            ->measure([](BlockKey, std::string_view) -> Result<std::string> {
+            ->measure([](BlockKey, std::string_view, bool) -> Result<std::string> {
               return Error{ErrorCode::unknown_block, "gone"};
             })
             .blocks_gone == 1);
-  const debug::CodeMeasure other =
-      meter->measure([](BlockKey, std::string_view) { return Result<std::string>("; guest 0x1000\nnop\n"); });
+  const debug::CodeMeasure other = meter->measure(
+      [](BlockKey, std::string_view, bool) { return Result<std::string>("; guest 0x1000\nnop\n"); });
   CHECK(other.blocks_gone == 1);
   CHECK(other.blocks.empty());
+
+  // A hot loop has each guest instruction twice.
+  const debug::CodeMeasure doubled = meter->measure([&](BlockKey, std::string_view, bool hot) {
+    return Result<std::string>(hot ? listing : "; guest 0x1000\nnop\n");
+  });
+  REQUIRE(doubled.blocks.size() == 1);
+  CHECK(doubled.blocks[0].guest_instructions == 1);
+  CHECK(doubled.blocks[0].guest_executed == 170);
+  CHECK(doubled.blocks[0].hosts[1].executed == measure.blocks[0].hosts[1].executed);
 }
 
 TEST_CASE("blocks count the ways through them") {
   if (!NativeMachine::available()) return;
+  // 0: the loop's body is there twice from the beginning.
+  std::uint64_t learn_after = 0;
+  SUBCASE("hot from the beginning") {}
+  SUBCASE("while learning") { learn_after = 1 << 20; }
   struct Measured : ToyMachine {
     std::unique_ptr<debug::CodeMeter> meter = debug::make_code_meter({});
-    Measured() {
+    explicit Measured(std::uint64_t learn_after) {
       ContextConfig config;
       config.frontend = &frontend;
       config.memory = memory.get();
       config.code_listeners = {meter.get()};
       config.count_ways = true;
+      config.learn_registers_after = learn_after;
       auto created = ExecutionContext::create(config);
       REQUIRE(created);
       context = std::move(created.value());
       code({toy(Toy::add, 1), toy(Toy::loop, -1), toy(Toy::call)});
     }
     ~Measured() { context.reset(); }
-  } m;
+  } m(learn_after);
   auto cpu = m.vcpu();
   cpu->set_slot(3, 1000);
   CHECK(JitExecutor(*m.context).run(*cpu).reason == ExitReason::syscall);
   CHECK(cpu->slot(0) == 1000);
-  const debug::CodeMeasure measure =
-      m.meter->measure([&](BlockKey key, std::string_view host) { return m.context->dump_host(key, host); });
+  const debug::CodeMeasure measure = m.meter->measure(
+      [&](BlockKey key, std::string_view host, bool hot) { return m.context->dump_host(key, host, hot); });
   CHECK(measure.blocks_gone == 0);
   REQUIRE(measure.blocks.size() == 2);
   CHECK(measure.blocks[0].guest_executed == 2000);

@@ -131,9 +131,10 @@ int run_command(const RunOptions& options) {
   if (!status.description.empty()) std::fprintf(stderr, "ashlar: %s\n", status.description.c_str());
   if (profiler != nullptr) std::fputs(profiler->profile().to_table(kProfiledBlocks).c_str(), stderr);
   if (meter != nullptr) {
-    const debug::CodeMeasure measure = meter->measure([&process](BlockKey key, std::string_view host) {
-      return (*process)->context().dump_host(key, host);
-    });
+    const debug::CodeMeasure measure =
+        meter->measure([&process](BlockKey key, std::string_view host, bool hot) {
+          return (*process)->context().dump_host(key, host, hot);
+        });
     std::fputs(measure.to_table(kProfiledBlocks).c_str(), stderr);
   }
   if (!options.stats.empty()) {

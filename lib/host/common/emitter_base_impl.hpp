@@ -434,11 +434,14 @@ void EmitterBase<Emitter, Assembler>::begin_loop() {
   out_->goes_round = true;
   head_ = as_.newLabel();
   bind(head_);
+  if (options_.loop_head != 0 && options_.profile_counter != nullptr)
+    self().count_execution(options_.profile_counter);
 }
 
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::go_round(const std::vector<Unsettled>& rest) {
   self().branch_unless_attention(head_);
+  seldom();
   finish(rest);
   leave_by_attention(ir::Exit{block_->key()});
 }
