@@ -68,13 +68,9 @@ class Weighing {
     }
     return true;
   }
+  /// Neither a comment nor a label nor data.
   static bool is_instruction(std::string_view line) {
-    if (line.empty() || line.front() == ';' || line.back() == ':') return false;
-    // Data, but for the padding of x86-64's patchable branches, which is executed. (A compare that has moved
-    // behind the padding stands there as data, too: it has been listed where it was.)
-    if (!line.starts_with(".db")) return true;
-    return line.starts_with(".db 0x90") || line.starts_with(".db 0x66, 0x90") ||
-           line.starts_with(".db 0x0F, 0x1F");
+    return !line.empty() && line.front() != ';' && line.back() != ':' && !line.starts_with(".db");
   }
 
   std::span<const std::uint64_t> ways_;

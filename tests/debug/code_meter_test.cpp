@@ -22,7 +22,7 @@ TEST_CASE("each instruction weighs what its way was taken") {
   meter->code_published(code);  // another translation of the same block
   const std::string listing =
       "; 77 bytes for 2 guest instructions\n;  x1=rbx\n; entered\nmov rbx, 1\nL0:\n"
-      "; 0x1000  beq a0, a1, 16\ncmp rbx, rcx\n.db 0x66, 0x90\n.db 0x48, 0x39\nje L1\n"
+      "; 0x1000  beq a0, a1, 16\nnop\ncmp rbx, rcx\nje L1\n"
       "; 0x1004  bne a0, a1, -4\ncmp rbx, rcx\njne L2\n"
       "; not taken\njmp L3\n; seldom\nL3:\ncall rax\n"
       "; out of line\nL1:\n; seldom\nnop\n; exit 0\nmov rax, 1\nmov rcx, 2\njmp L4\n"

@@ -179,7 +179,7 @@ void Emitter::compare_constant(Reg from, std::int64_t value, bool wide) {
 
 void Emitter::take_back_last() {
   as_.setOffset(here() - 4);
-  if (host::Listing* const log = listing(); log != nullptr) log->drop_last_instruction();
+  if (host::Listing* const log = listing(); log != nullptr) log->take_last_instruction();
   forget_last();
 }
 

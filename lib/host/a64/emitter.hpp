@@ -293,8 +293,6 @@ class Emitter : public EmitterBase {
   };
   void forget_last() { last_.kind = Last::Kind::none; }
   void take_back_last();
-  /// Where the assembler logs to, or null.
-  host::Listing* listing() const { return static_cast<host::Listing*>(as_.logger()); }
   /// Whether what was emitted last computes `v`, in the way and width given, for the current instruction
   /// alone, so that this one can do both. Fetch the other operands first.
   bool merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide);

@@ -45,6 +45,7 @@
 #include "codegen/register_cache.hpp"
 #include "codegen/residents.hpp"
 #include "codegen/way.hpp"
+#include "host/common/listing.hpp"
 
 namespace ashlar::host {
 
@@ -98,6 +99,8 @@ class EmitterBase {
   // --- the instruction at hand
   const codegen::InstPlan& plan() const { return (*plan_)[index_]; }
   std::uint32_t here() const { return static_cast<std::uint32_t>(as_.offset()); }
+  /// Where the assembler logs to, or null.
+  Listing* listing() const { return static_cast<Listing*>(as_.logger()); }
   void bind(const asmjit::Label& label) {
     as_.bind(label);
     self().forget_last();

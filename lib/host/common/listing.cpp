@@ -10,17 +10,18 @@ asmjit::Error Listing::_log(const char* data, std::size_t size) noexcept {
   return asmjit::kErrorOk;
 }
 
-void Listing::drop_last_instruction() {
-  // The last line that is no comment.
+std::string Listing::take_last_instruction() {
   std::size_t end = text.size();
   while (end != 0) {
     const std::size_t begin = end == 1 ? 0 : text.rfind('\n', end - 2) + 1;
     if (text[text.find_first_not_of(' ', begin)] != ';') {
+      std::string line = text.substr(begin, end - begin);
       text.erase(begin, end - begin);
-      return;
+      return line;
     }
     end = begin;
   }
+  return {};
 }
 
 }  // namespace ashlar::host

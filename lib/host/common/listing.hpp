@@ -13,7 +13,8 @@ class Listing final : public asmjit::Logger {
  public:
   std::string text;
   bool silent = false;
-  void drop_last_instruction();
+  /// Takes the last line out that is no comment, and returns it.
+  std::string take_last_instruction();
 
  protected:
   asmjit::Error _log(const char* data, std::size_t size) noexcept override;

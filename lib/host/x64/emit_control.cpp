@@ -1,5 +1,7 @@
 // Comparisons, side exits, terminals, helper calls.
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "host/x64/emitter.hpp"
 
@@ -170,12 +172,14 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     branch_if_attention(attention);
   }
   const std::uint32_t compare_from = here();
+  const std::size_t line_from = listing() != nullptr ? listing()->text.size() : 0;
   const x86::CondCode cc = compare(inst, cond, immediate);
   if (check) {
     // Decide again out of line, and leave by exits that stay with the dispatcher.
     std::vector<std::uint8_t> again(as_.bufferData() + compare_from, as_.bufferData() + as_.offset());
-    cold(attention, [this, again = std::move(again), cc, &taken, &not_taken] {
-      as_.embed(again.data(), again.size());
+    std::string lines = listing() != nullptr ? listing()->text.substr(line_from) : std::string();
+    cold(attention, [this, again = std::move(again), lines = std::move(lines), cc, &taken, &not_taken] {
+      emit_as(again, lines);
       leave_loop();
       const std::size_t site = new_site(taken, ExitKind::attention);
       as_.j(cc, sites_[site].stub);

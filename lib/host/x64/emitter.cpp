@@ -143,11 +143,28 @@ void Emitter::return_single(std::uint32_t value) {
   as_.ret();
 }
 
-void Emitter::pad_to_patchable(std::uint32_t opcode_bytes) {
-  // The four displacement bytes must lie in one aligned word of eight.
+void Emitter::emit_as(std::span<const std::uint8_t> code, std::string_view lines) {
+  host::Listing* const log = listing();
+  if (log != nullptr) log->silent = true;
+  as_.embed(code.data(), code.size());
+  if (log == nullptr) return;
+  log->silent = false;
+  log->text += lines;
+}
+
+void Emitter::pad(std::uint32_t bytes) {
   static constexpr std::uint8_t kNops[4][3] = {{}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
-  const std::uint32_t at = (here() + opcode_bytes) & 7;
-  if (at > 4) as_.embed(kNops[8 - at], 8 - at);
+  emit_as({kNops[bytes], bytes}, "nop\n");
+}
+
+/// Padding in front of an opcode whose four displacement bytes must lie in one aligned word of eight.
+std::uint32_t Emitter::padding_for(std::uint32_t displacement_at) {
+  const std::uint32_t at = displacement_at & 7;
+  return at > 4 ? 8 - at : 0;
+}
+
+void Emitter::pad_to_patchable(std::uint32_t opcode_bytes) {
+  if (const std::uint32_t bytes = padding_for(here() + opcode_bytes); bytes != 0) pad(bytes);
 }
 
 void Emitter::link_jump(std::size_t index) {
@@ -171,19 +188,17 @@ void Emitter::link_branch(std::size_t index, x86::CondCode cc, std::uint32_t fus
   // Padding must stand before the compare, or the pair does not fuse: emit the compare again behind the
   // padding.
   const std::uint32_t end = here();
-  const std::uint32_t at = (end + 2) & 7;
-  if (at > 4) {
+  if (const std::uint32_t bytes = padding_for(end + 2); bytes != 0) {
     std::uint8_t compare[32];
     const std::uint32_t size = end - fused_from;
-    if (size <= sizeof compare) {
+    if (size != 0 && size <= sizeof compare) {
       std::memcpy(compare, as_.bufferData() + fused_from, size);
       as_.setOffset(fused_from);
-      const std::uint32_t pad = 8 - at;
-      static constexpr std::uint8_t kNops[4][3] = {{}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
-      as_.embed(kNops[pad], pad);
-      as_.embed(compare, size);
+      const std::string line = listing() != nullptr ? listing()->take_last_instruction() : std::string();
+      pad(bytes);
+      emit_as({compare, size}, line);
     } else {
-      pad_to_patchable(2);
+      pad(bytes);
     }
   }
   site.site.patch_offset = here() + 2;

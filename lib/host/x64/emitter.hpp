@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <string_view>
 
 #include <ashlar/ir.hpp>
 #include <ashlar/vcpu_frame.hpp>
@@ -137,6 +139,11 @@ class Emitter : public EmitterBase {
   /// behind the padding that this may need: a compare, for fusion.
   void link_branch(std::size_t site, x86::CondCode cc, std::uint32_t fused_from);
   void pad_to_patchable(std::uint32_t opcode_bytes);
+  static std::uint32_t padding_for(std::uint32_t displacement_at);
+  /// 1 to 3 bytes that do nothing.
+  void pad(std::uint32_t bytes);
+  /// These bytes, as these lines in the listing.
+  void emit_as(std::span<const std::uint8_t> code, std::string_view lines);
   void call_entry(codegen::RuntimeEntry entry);
   void jump_entry(codegen::RuntimeEntry entry);
   x86::Mem entry_mem(codegen::RuntimeEntry entry);
