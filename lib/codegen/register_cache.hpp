@@ -43,7 +43,7 @@ class RegisterCache {
 
   explicit RegisterCache(Ops& ops) : ops_(ops) { where_.fill(Reg::kNone); }
 
-  /// Forgets everything and starts a block: `cacheable` registers are free, residents hold their slots.
+  /// Forgets everything and starts a block: residents hold their slots, the rest of `cacheable` is free.
   void begin(std::uint64_t cacheable, std::span<const Resident> residents) {
     for (std::uint64_t bound = cacheable_ & ~free_; bound != 0; bound &= bound - 1) {
       const Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(bound))];
@@ -53,7 +53,7 @@ class RegisterCache {
     if (!std::equal(residents.begin(), residents.end(), residents_.begin(), residents_.end()))
       settle_residents(residents);
     entries_ = initial_;
-    cacheable_ = free_ = cacheable;
+    cacheable_ = free_ = cacheable & ~resident_;
     locked_ = taken_ = dirty_ = pending_ = expiring_ = 0;
   }
 
@@ -68,11 +68,7 @@ class RegisterCache {
   /// `next` is the value's next read behind this instruction. Not for the zero word.
   Reg use(ir::Value v, bool is_float, std::uint16_t next) {
     Reg r = where(v);
-    if (r.is_none()) {
-      r = allocate(is_float);
-      ops_.load_word(r, v.word);
-      bind(r, v);
-    }
+    if (r.is_none()) r = fetch(v, is_float);
     set_next(r, next);
     lock(r);
     return r;
@@ -90,11 +86,7 @@ class RegisterCache {
   /// (InstPlan::dead_store).
   Reg define(ir::Value v, bool is_float, std::uint16_t next, bool dead = false) {
     Reg r = where(v);
-    if (r.is_none()) {
-      release_dead_operands();
-      r = allocate(is_float);
-      bind(r, v);
-    }
+    if (r.is_none()) r = place(v, is_float);
     set_next(r, next);
     Entry& e = entries_[r.id];
     e.dead = dead;
@@ -252,10 +244,7 @@ class RegisterCache {
   }
   /// Makes a register's bits what they are to be, because somebody is about to see them.
   void settle(Reg r) {
-    if ((pending_ & r.mask()) == 0) return;
-    const Knowledge k = entries_[r.id].knowledge;
-    ops_.canonicalise(r, k);
-    set_knowledge(r, after_mending(k));
+    if ((pending_ & r.mask()) != 0) mend(r);
   }
   /// Float registers whose NaN may not be canonical, or that are not boxed, and whose value is still wanted
   /// by somebody: slots (unless dead) and live temporaries.
@@ -288,8 +277,8 @@ class RegisterCache {
   };
 
   /// The state at a join: what the current state and all of `edges` have in common. The current way is mended
-  /// at once; what the others have to do is appended to `mends`, one list for each edge.
-  void join(std::span<const Snapshot* const> edges, std::span<std::vector<Mend>> mends) {
+  /// at once; what the others have to do is appended to `mends`, for each edge up to its number in `ends`.
+  void join(std::span<const Snapshot* const> edges, std::vector<Mend>& mends, std::span<std::size_t> ends) {
     assert(locked_ == 0 && taken_ == 0);
     std::uint64_t kept = 0;
     for (std::uint64_t held = cacheable_ & ~free_; held != 0; held &= held - 1) {
@@ -330,8 +319,9 @@ class RegisterCache {
         const bool store = (edge.dirty & ~kept & r.mask()) != 0 && e.value.is_slot();
         if (!store && (settled & r.mask()) == 0) continue;
         const Knowledge k = is_pending(e.knowledge) ? e.knowledge : Knowledge::raw;
-        if (store || k != Knowledge::raw) mends[i].push_back({r, store ? e.value.word : Mend::kNowhere, k});
+        if (store || k != Knowledge::raw) mends.push_back({r, store ? e.value.word : Mend::kNowhere, k});
       }
+      ends[i] = mends.size();
     }
   }
 
@@ -340,6 +330,26 @@ class RegisterCache {
     return k == Knowledge::result32 || k == Knowledge::result64 || k == Knowledge::low32 ||
            k == Knowledge::extend_32;
   }
+
+  // The rarer halves of members that emitters have in dozens of places: one copy of each keeps those small.
+  [[gnu::noinline]] Reg fetch(ir::Value v, bool is_float) {
+    const Reg r = allocate(is_float);
+    ops_.load_word(r, v.word);
+    bind(r, v);
+    return r;
+  }
+  [[gnu::noinline]] Reg place(ir::Value v, bool is_float) {
+    release_dead_operands();
+    const Reg r = allocate(is_float);
+    bind(r, v);
+    return r;
+  }
+  [[gnu::noinline]] void mend(Reg r) {
+    const Knowledge k = entries_[r.id].knowledge;
+    ops_.canonicalise(r, k);
+    set_knowledge(r, after_mending(k));
+  }
+
   static std::size_t index(ir::Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
   static constexpr std::uint64_t class_mask(bool is_float) {
     return is_float ? 0xffffffff00000000ull : 0x00000000ffffffffull;
@@ -406,7 +416,7 @@ class RegisterCache {
       }
     }
   }
-  Reg allocate(bool is_float) {
+  [[gnu::noinline]] Reg allocate(bool is_float) {
     const std::uint64_t wanted = class_mask(is_float) & cacheable_ & ~locked_;
     if (const std::uint64_t now = free_ & wanted; now != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(now))};

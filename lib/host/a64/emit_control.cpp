@@ -181,7 +181,7 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     branch_if_attention(label);
     branch_if(test, head_);
     count(Way::not_taken);
-    const std::vector<Unsettled> rest = unfinished();
+    const Unfinished rest = unfinished();
     finish(rest);
     leave_loop();
     jump_to_exit(not_taken);

@@ -30,7 +30,6 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -45,6 +44,7 @@
 #include "codegen/register_cache.hpp"
 #include "codegen/residents.hpp"
 #include "codegen/way.hpp"
+#include "host/common/cold_code.hpp"
 #include "host/common/listing.hpp"
 
 namespace ashlar::host {
@@ -74,7 +74,19 @@ class EmitterBase {
 
   // For codegen::lower.
   void begin_block();
-  void begin_guest_instruction(const ir::Boundary& boundary);
+  void begin_guest_instruction(const ir::Boundary& boundary) {
+    guest_inst_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
+    if (boundary.join) join(static_cast<std::uint16_t>(guest_inst_));
+    // The first boundary behind a helper counts: guest instructions without IR of their own may lie between
+    // it and the next.
+    if (!at_boundary_) {
+      boundary_pc_ = boundary.pc;
+      boundary_number_ = guest_inst_;
+    }
+    at_boundary_ = true;
+    if (guest_inst_ != 0 && guest_inst_ == options_.loop_head) begin_loop();
+    if (annotates_) annotate_guest_instruction(boundary);
+  }
   void begin_instruction(std::size_t index) {
     index_ = index;
     if (helper_ran_ && at_boundary_) helper_exit_check(boundary_pc_);
@@ -122,10 +134,12 @@ class EmitterBase {
     asmjit::Label stub;
   };
   /// What follows is this way through the block: says so in the listing, and counts it.
-  void count(Way way, std::uint32_t guest_inst = 0);
+  void count(Way way, std::uint32_t guest_inst = 0) {
+    if (annotates_) annotate(way, guest_inst);
+  }
   /// What follows is hardly ever executed.
   void seldom() {
-    if (as_.logger() != nullptr) as_.comment("; seldom");
+    if (annotates_) as_.comment("; seldom");
   }
   std::size_t new_site(const ir::Exit& exit, codegen::ExitKind kind);
   void emit_stub(Site& site);
@@ -135,7 +149,10 @@ class EmitterBase {
   void leave_by(std::size_t site);
   /// Runs after the block's last instruction has been emitted, at `label`. Registers hold there what they
   /// held when it was announced; scratch registers, too.
-  void cold(asmjit::Label label, std::function<void()> code) { cold_.push_back({label, std::move(code)}); }
+  template <typename Code>
+  void cold(const asmjit::Label& label, const Code& code) {
+    cold_.add(label, code);
+  }
 
   // --- faults
   /// What is not in the frame as things stand now.
@@ -165,12 +182,16 @@ class EmitterBase {
     Reg reg;
     Knowledge knowledge;
   };
+  /// Some registers, in `unsettled_`.
+  struct Unfinished {
+    std::uint32_t begin = 0, count = 0;
+  };
   /// What an exit out of line has to do first, as things stand now.
   struct ExitState {
     std::uint32_t write_back_begin, write_back_count;
-    std::vector<Unsettled> unsettled;
+    Unfinished unfinished;
     std::uint32_t fuel_refund;
-    bool needed() const { return write_back_count != 0 || !unsettled.empty() || fuel_refund != 0; }
+    bool needed() const { return (write_back_count | unfinished.count | fuel_refund) != 0; }
   };
   /// `done`: guest instructions completed when it is taken.
   ExitState exit_state(std::uint32_t done);
@@ -184,9 +205,12 @@ class EmitterBase {
   /// Before a terminal: the frame becomes complete, but for residents. `back`: it may go round; residents
   /// that `head_` takes unfinished stay so, and every way out finishes what `unfinished` says.
   void leave_inline(bool back = false);
-  std::vector<Unsettled> unfinished() const;
-  void finish(const std::vector<Unsettled>& registers) {
-    for (const Unsettled& u : registers) self().canonicalise(u.reg, u.knowledge);
+  Unfinished unfinished();
+  void finish(Unfinished registers) {
+    for (std::uint32_t i = 0; i < registers.count; ++i) {
+      const Unsettled u = unsettled_[registers.begin + i];
+      self().canonicalise(u.reg, u.knowledge);
+    }
   }
   bool is_backward(const ir::Exit& exit) const {
     // Every cycle of blocks has a direct jump that does not go forward, or an indirect one, which looks up by
@@ -213,7 +237,7 @@ class EmitterBase {
   /// Where the block goes round to. Residents alone are in registers there.
   void begin_loop();
   /// To `head_`, unless attention bits are set; then `rest` is to be finished.
-  void go_round(const std::vector<Unsettled>& rest = {});
+  void go_round(Unfinished rest = {});
 
   void call_helper(const Inst& inst);
 
@@ -231,6 +255,7 @@ class EmitterBase {
   std::size_t index_ = 0;
   std::uint32_t guest_inst_ = 0;  ///< the number of the guest instruction that is being emitted
   std::vector<Site> sites_;
+  bool annotates_ = false;    ///< somebody listens, or ways are counted
   bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
   bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
                               ///< next instruction
@@ -241,6 +266,9 @@ class EmitterBase {
   Emitter& self() { return static_cast<Emitter&>(*this); }
   const Emitter& self() const { return static_cast<const Emitter&>(*this); }
 
+  void annotate(Way way, std::uint32_t guest_inst);
+  void annotate_guest_instruction(const ir::Boundary& boundary);
+
   /// Calls f(register) for each register whose bits are not yet what they are to be.
   template <typename F>
   void for_each_unsettled(F&& f) const {
@@ -248,10 +276,6 @@ class EmitterBase {
       f(Reg{static_cast<std::uint8_t>(std::countr_zero(all))});
   }
 
-  struct Cold {
-    asmjit::Label label;
-    std::function<void()> code;
-  };
   struct CheckStub {
     asmjit::Label label;
     FaultPoint point;
@@ -263,9 +287,11 @@ class EmitterBase {
     asmjit::Label label;
     typename Cache::Snapshot state;
   };
-  std::vector<Cold> cold_;
+  ColdCode cold_;
+  std::vector<Unsettled> unsettled_;
   std::vector<CheckStub> checks_;
   std::vector<JoinEdge> join_edges_;
+  std::vector<typename Cache::Mend> mends_;
 };
 
 }  // namespace ashlar::host

@@ -27,17 +27,18 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
   sites_.clear();
   cold_.clear();
   checks_.clear();
+  unsettled_.clear();
   join_edges_.clear();
+  mends_.clear();
+  annotates_ = as_.logger() != nullptr || options.way_counters != nullptr || options.map_code;
   helper_ran_ = at_boundary_ = false;
   unfinished_at_head_ = 0;
   self().start_host();
-  std::uint64_t cacheable = Emitter::kCacheable;
-  for (const codegen::Resident& r : residents) cacheable &= ~r.reg.mask();
-  cache_.begin(cacheable, residents);
+  cache_.begin(Emitter::kCacheable, residents);
 }
 
 template <typename Emitter, typename Assembler>
-void EmitterBase<Emitter, Assembler>::count(Way way, std::uint32_t guest_inst) {
+void EmitterBase<Emitter, Assembler>::annotate(Way way, std::uint32_t guest_inst) {
   if (as_.logger() != nullptr && way != Way::guest) {
     static constexpr const char* kMarks[] = {"", "; exit %u", "; entered", "; taken", "; not taken"};
     as_.commentf(kMarks[static_cast<int>(way)], guest_inst);
@@ -92,36 +93,22 @@ void EmitterBase<Emitter, Assembler>::leave_before_block(const asmjit::Label& la
 }
 
 template <typename Emitter, typename Assembler>
-void EmitterBase<Emitter, Assembler>::begin_guest_instruction(const ir::Boundary& boundary) {
-  const auto number = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
-  guest_inst_ = number;
-  if (boundary.join) join(static_cast<std::uint16_t>(number));
-  // The first boundary behind a helper counts: guest instructions without IR of their own may lie between it
-  // and the next.
-  if (!at_boundary_) {
-    boundary_pc_ = boundary.pc;
-    boundary_number_ = number;
-  }
-  at_boundary_ = true;
-  if (number != 0 && number == options_.loop_head) begin_loop();
+void EmitterBase<Emitter, Assembler>::annotate_guest_instruction(const ir::Boundary& boundary) {
   if (options_.map_code) out_->code_map.push_back({here(), boundary.pc});
   if (as_.logger() != nullptr)
     as_.commentf("; guest 0x%llx", static_cast<unsigned long long>(boundary.pc.value));
-  count(Way::guest, number);
+  annotate(Way::guest, guest_inst_);
 }
 
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::end_block() {
   using codegen::RuntimeEntry;
-  as_.comment("; out of line");
+  if (annotates_) as_.comment("; out of line");
   // Cold pieces may add stubs and more cold pieces.
-  for (std::size_t i = 0; i < cold_.size(); ++i) {
-    const asmjit::Label label = cold_[i].label;
-    const std::function<void()> code = std::move(cold_[i].code);
+  cold_.emit([this](const asmjit::Label& label) {
     bind(label);
     seldom();
-    code();
-  }
+  });
   seldom();
   for (const CheckStub& check : checks_) {
     bind(check.label);
@@ -133,7 +120,7 @@ void EmitterBase<Emitter, Assembler>::end_block() {
   self().finish_host();
   out_->exits.resize(sites_.size());
   for (std::size_t i = 0; i < sites_.size(); ++i) out_->exits[i] = sites_[i].site;
-  if (options_.linked)
+  if (options_.linked && out_->exits.size() > 1)
     std::sort(out_->exits.begin(), out_->exits.end(),
               [](const codegen::ExitSite& x, const codegen::ExitSite& y) {
                 return x.return_offset < y.return_offset;
@@ -259,16 +246,14 @@ auto EmitterBase<Emitter, Assembler>::exit_state(std::uint32_t done) -> ExitStat
   state.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
   cache_.collect_write_backs(out_->write_backs);
   state.write_back_count = static_cast<std::uint32_t>(out_->write_backs.size()) - state.write_back_begin;
-  for_each_unsettled([&](Reg r) {
-    if (cache_.is_slot_register(r)) state.unsettled.push_back({r, cache_.knowledge(r)});
-  });
+  state.unfinished = unfinished();
   state.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
   return state;
 }
 
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::restore_for_exit(const ExitState& state) {
-  finish(state.unsettled);
+  finish(state.unfinished);
   for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
     const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
     self().store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
@@ -288,11 +273,11 @@ void EmitterBase<Emitter, Assembler>::exit_if(const Inst& inst, Condition cond, 
     join_edges_.push_back({plan().join, from, label, cache_.snapshot()});
     return;
   }
-  ExitState state = exit_state(from + 1);
+  const ExitState state = exit_state(from + 1);
   if (is_back_edge(exit)) {
     const asmjit::Label label = as_.newLabel();
     self().branch_if(test, label);
-    cold(label, [this, from, state = std::move(state)] {
+    cold(label, [this, from, state] {
       count(Way::exit, from);
       restore_for_exit(state);
       go_round();
@@ -309,7 +294,7 @@ void EmitterBase<Emitter, Assembler>::exit_if(const Inst& inst, Condition cond, 
   }
   const asmjit::Label label = as_.newLabel();
   self().branch_if(test, label);
-  cold(label, [this, from, state = std::move(state), site, check, &exit] {
+  cold(label, [this, from, state, site, check, &exit] {
     count(Way::exit, from);
     restore_for_exit(state);
     leave_loop();
@@ -323,9 +308,9 @@ void EmitterBase<Emitter, Assembler>::helper_exit_check(GuestAddr resume) {
   helper_ran_ = false;
   const asmjit::Label label = as_.newLabel();
   self().branch_if_exit_wanted(label);
-  ExitState state = exit_state(boundary_number_);
+  const ExitState state = exit_state(boundary_number_);
   const std::size_t site = new_site(ir::Exit{{resume, block_->key().mode}}, codegen::ExitKind::attention);
-  cold(label, [this, state = std::move(state), site] {
+  cold(label, [this, state, site] {
     restore_for_exit(state);
     emit_stub(sites_[site]);
   });
@@ -335,37 +320,38 @@ template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::join(std::uint16_t boundary) {
   using Mend = typename Cache::Mend;
   std::vector<const typename Cache::Snapshot*> states;
-  std::vector<asmjit::Label> labels;
-  std::vector<std::uint32_t> origins;
+  std::vector<const JoinEdge*> edges;
   for (const JoinEdge& edge : join_edges_) {
     if (edge.boundary != boundary) continue;
     states.push_back(&edge.state);
-    labels.push_back(edge.label);
-    origins.push_back(edge.from);
+    edges.push_back(&edge);
   }
   if (states.empty()) return;
-  std::vector<std::vector<Mend>> mends(states.size());
-  cache_.join(states, mends);
+  std::size_t begin = mends_.size();
+  std::vector<std::size_t> ends(states.size());
+  cache_.join(states, mends_, ends);
   // No address holds on every way.
   self().forget_addresses();
   asmjit::Label meeting;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (mends[i].empty()) {
-      bind(labels[i]);
+  for (std::size_t i = 0; i < edges.size(); ++i) {
+    const std::size_t end = ends[i];
+    if (begin == end) {
+      bind(edges[i]->label);
       continue;
     }
     if (!meeting.isValid()) {
       meeting = as_.newLabel();
       bind(meeting);
     }
-    cold(labels[i], [this, meeting, from = origins[i], list = std::move(mends[i])] {
+    cold(edges[i]->label, [this, meeting, from = edges[i]->from, begin, end] {
       count(Way::exit, from);
-      for (const Mend& mend : list) {
+      for (const Mend& mend : std::span(mends_).subspan(begin, end - begin)) {
         if (mend.knowledge != Knowledge::raw) self().canonicalise(mend.reg, mend.knowledge);
         if (mend.word != Mend::kNowhere) self().store_word(mend.word, mend.reg);
       }
       self().jump(meeting);
     });
+    begin = end;
   }
 }
 
@@ -411,12 +397,12 @@ void EmitterBase<Emitter, Assembler>::leave_inline(bool back) {
 }
 
 template <typename Emitter, typename Assembler>
-auto EmitterBase<Emitter, Assembler>::unfinished() const -> std::vector<Unsettled> {
-  std::vector<Unsettled> all;
+auto EmitterBase<Emitter, Assembler>::unfinished() -> Unfinished {
+  const auto begin = static_cast<std::uint32_t>(unsettled_.size());
   for_each_unsettled([&](Reg r) {
-    if (cache_.is_slot_register(r)) all.push_back({r, cache_.knowledge(r)});
+    if (cache_.is_slot_register(r)) unsettled_.push_back({r, cache_.knowledge(r)});
   });
-  return all;
+  return {begin, static_cast<std::uint32_t>(unsettled_.size()) - begin};
 }
 
 template <typename Emitter, typename Assembler>
@@ -439,7 +425,7 @@ void EmitterBase<Emitter, Assembler>::begin_loop() {
 }
 
 template <typename Emitter, typename Assembler>
-void EmitterBase<Emitter, Assembler>::go_round(const std::vector<Unsettled>& rest) {
+void EmitterBase<Emitter, Assembler>::go_round(Unfinished rest) {
   self().branch_unless_attention(head_);
   seldom();
   finish(rest);

@@ -176,10 +176,10 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const x86::CondCode cc = compare(inst, cond, immediate);
   if (check) {
     // Decide again out of line, and leave by exits that stay with the dispatcher.
-    std::vector<std::uint8_t> again(as_.bufferData() + compare_from, as_.bufferData() + as_.offset());
-    std::string lines = listing() != nullptr ? listing()->text.substr(line_from) : std::string();
-    cold(attention, [this, again = std::move(again), lines = std::move(lines), cc, &taken, &not_taken] {
-      emit_as(again, lines);
+    compare_again_.assign(as_.bufferData() + compare_from, as_.bufferData() + as_.offset());
+    if (listing() != nullptr) compare_lines_ = listing()->text.substr(line_from);
+    cold(attention, [this, cc, &taken, &not_taken] {
+      emit_as(compare_again_, compare_lines_);
       leave_loop();
       const std::size_t site = new_site(taken, ExitKind::attention);
       as_.j(cc, sites_[site].stub);

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <ashlar/ir.hpp>
 #include <ashlar/vcpu_frame.hpp>
@@ -191,6 +193,8 @@ class Emitter : public EmitterBase {
   void load_bits(const x86::Xmm& to, std::uint64_t bits);
 
   std::uint32_t compare_at_ = 0;
+  std::vector<std::uint8_t> compare_again_;  ///< the final branch's compare
+  std::string compare_lines_;                ///< the same in the listing
   asmjit::Label float_table_;
   bool float_table_used_ = false;
 
