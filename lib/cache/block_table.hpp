@@ -71,29 +71,25 @@ class BlockTable {
         return {nullptr, true};
       }
       if (on_busy == OnBusy::leave) return {};
+      ++shard.waiting;
       shard.settled.wait(lock);
+      --shard.waiting;
     }
   }
   /// Enters the value of a key that the caller has claimed.
   void publish(const BlockKey& key, T* value) {
     const std::uint64_t hash = hash_of(key);
     Shard& shard = shard_of(hash);
-    {
-      std::lock_guard lock(shard.mutex);
-      slot_for(shard, hash, key).value.store(value, std::memory_order_release);
-      ++shard.live;
-      settle(shard, key);
-    }
-    shard.settled.notify_all();
+    std::lock_guard lock(shard.mutex);
+    slot_for(shard, hash, key).value.store(value, std::memory_order_release);
+    ++shard.live;
+    settle(shard, key);
   }
   /// Gives a claim up; one of those who wait for it gets it.
   void abandon(const BlockKey& key) {
     Shard& shard = shard_of(hash_of(key));
-    {
-      std::lock_guard lock(shard.mutex);
-      settle(shard, key);
-    }
-    shard.settled.notify_all();
+    std::lock_guard lock(shard.mutex);
+    settle(shard, key);
   }
 
   /// Removes the key if `value` is what it has. The caller retires the value.
@@ -147,8 +143,9 @@ class BlockTable {
     mutable std::mutex mutex;
     std::condition_variable settled;
     std::vector<BlockKey> claims;
-    std::size_t used = 0;  ///< slots with a key
-    std::size_t live = 0;  ///< keys with a value
+    std::size_t waiting = 0;  ///< threads, for claims to be settled
+    std::size_t used = 0;     ///< slots with a key
+    std::size_t live = 0;     ///< keys with a value
   };
 
   static constexpr unsigned kShardBits = 5;
@@ -210,6 +207,7 @@ class BlockTable {
     ASHLAR_ASSERT(found != shard.claims.end(), "a block was published that nobody had claimed");
     *found = shard.claims.back();
     shard.claims.pop_back();
+    if (shard.waiting != 0) shard.settled.notify_all();
   }
 
   EpochDomain& domain_;

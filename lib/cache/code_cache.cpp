@@ -1,6 +1,8 @@
 // The code cache; see code_cache.hpp.
 #include "cache/code_cache.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/assert.hpp"
@@ -54,43 +56,52 @@ CodeCache::FaultRef CodeCache::check_fault(const void* return_address) const noe
 }
 
 CodeCache::Outcome CodeCache::make(std::span<Making> batch, Flavour flavour) {
-  std::vector<CodeSpace::Piece> pieces;
-  pieces.reserve(batch.size());
-  for (const Making& making : batch) {
-    pieces.push_back(
-        {making.emitted->code.size(), Translation::make(*making.emitted, flavour, making.note, *this)});
+  constexpr std::size_t kAtOnce = 16;
+  while (!batch.empty()) {
+    const std::span<Making> now = batch.first(std::min(batch.size(), kAtOnce));
+    std::array<CodeSpace::Piece, kAtOnce> pieces;
+    for (std::size_t i = 0; i < now.size(); ++i)
+      pieces[i] = {now[i].emitted->code.size(),
+                   Translation::make(*now[i].emitted, flavour, now[i].note, *this)};
+    if (const Outcome outcome = place(now, std::span(pieces).first(now.size())); outcome != Outcome::made)
+      return outcome;
+    batch = batch.subspan(now.size());
   }
-  const auto give_up = [&](std::size_t first, Outcome outcome) {
-    for (std::size_t i = first; i < pieces.size(); ++i) Translation::destroy(pieces[i].translation);
+  return Outcome::made;
+}
+
+/// Gives the pieces, which are the batch's translations, their places in code memory.
+CodeCache::Outcome CodeCache::place(std::span<Making> batch, std::span<CodeSpace::Piece> pieces) {
+  const auto give_up = [&](Outcome outcome) {
+    for (const CodeSpace::Piece& piece : pieces) Translation::destroy(piece.translation);
     return outcome;
   };
-
-  for (std::size_t done = 0; done < pieces.size();) {
-    CodeSpace::Reservation reservation = space_.reserve(std::span(pieces).subspan(done));
-    if (reservation.status() == CodeSpace::Status::too_large) return give_up(done, Outcome::too_large);
-    if (reservation.status() == CodeSpace::Status::no_space) return give_up(done, Outcome::no_space);
+  while (!pieces.empty()) {
+    CodeSpace::Reservation reservation = space_.reserve(pieces);
+    if (reservation.status() == CodeSpace::Status::too_large) return give_up(Outcome::too_large);
+    if (reservation.status() == CodeSpace::Status::no_space) return give_up(Outcome::no_space);
+    const std::size_t count = reservation.count();
     std::uint64_t bytes = 0;
     {
       CodeWrite write(memory_, reservation.begin(), reservation.size());
-      if (!write.ok()) {
-        return give_up(done, Outcome::no_space);
-      }
-      for (std::size_t i = done; i < done + reservation.count(); ++i) {
+      if (!write.ok()) return give_up(Outcome::no_space);
+      for (std::size_t i = 0; i < count; ++i) {
         const auto& code = batch[i].emitted->code;
         std::memcpy(write.writable(pieces[i].code), code.data(), code.size());
         bytes += code.size();
       }
     }
     if (reservation.recycled()) memory_.synchronise_cores();
-    for (std::size_t i = done; i < done + reservation.count(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       Translation* const translation = pieces[i].translation;
       translation->code_ = pieces[i].code;
       translation->chunk_ = reservation.chunk();
       batch[i].made = translation;
     }
     stats_.add(Stat::code_bytes_emitted, bytes);
-    reservation.commit(std::span(pieces).subspan(done, reservation.count()));
-    done += reservation.count();
+    reservation.commit(pieces.first(count));
+    pieces = pieces.subspan(count);
+    batch = batch.subspan(count);
   }
   return Outcome::made;
 }

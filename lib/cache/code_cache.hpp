@@ -155,6 +155,7 @@ class CodeCache {
   }
 
  private:
+  Outcome place(std::span<Making> batch, std::span<CodeSpace::Piece> pieces);
   void remove(const CacheLock& lock, std::span<Translation* const> found, Removed& removed);
   void retire(Translation& translation, Removed& removed);
   static void destroy(void* translation) noexcept;

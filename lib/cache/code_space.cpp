@@ -63,7 +63,7 @@ CodeSpace::Reservation CodeSpace::reserve(std::span<Piece> pieces) {
     return reservation;
   }
   std::lock_guard lock(mutex_);
-  clock_.fetch_add(1, std::memory_order_relaxed);
+  clock_.store(clock_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (open_ != kNone && memory_.chunk_size() - chunks_[open_].used < aligned(pieces[0].size)) close_chunk();
   if (open_ == kNone && !open_chunk()) return reservation;
 

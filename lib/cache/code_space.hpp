@@ -36,8 +36,8 @@ class CodeSpace {
     too_large,  ///< larger than a chunk: never
   };
   struct Piece {
-    std::size_t size;
-    Translation* translation;
+    std::size_t size = 0;
+    Translation* translation = nullptr;
     const std::byte* code = nullptr;  ///< result
   };
 
@@ -96,9 +96,13 @@ class CodeSpace {
   }
 
   /// Translations of the chunk that can be found: the caller's count, changed under the caller's lock.
-  void add_live(std::uint32_t chunk) noexcept { chunks_[chunk].live.fetch_add(1, std::memory_order_relaxed); }
+  void add_live(std::uint32_t chunk) noexcept {
+    std::atomic<std::uint32_t>& live = chunks_[chunk].live;
+    live.store(live.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   void remove_live(std::uint32_t chunk) noexcept {
-    chunks_[chunk].live.fetch_sub(1, std::memory_order_relaxed);
+    std::atomic<std::uint32_t>& live = chunks_[chunk].live;
+    live.store(live.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   }
 
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
@@ -146,7 +150,7 @@ class CodeSpace {
     std::atomic<std::uint64_t> last_use{0};
     std::atomic<std::uint32_t> count{0};  ///< entries in use, ascending; stored after them
     std::atomic<Directory*> directory{nullptr};
-    std::atomic<std::uint32_t> live{0};
+    std::atomic<std::uint32_t> live{0};  ///< stored under the caller's lock, read under ours
     // Under the lock:
     State state = State::free;
     bool recycled = false;

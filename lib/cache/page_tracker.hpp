@@ -51,7 +51,9 @@ class PageTracker {
     std::size_t used = 0;
     for_each_page(block.guest_ranges(), [&](std::uint64_t page) {
       PageNode<T>& node = nodes[used++];
-      PageNode<T>*& head = pages_[page];
+      // Blocks are made in the neighbourhood of others.
+      if (last_ == nullptr || last_->first != page) last_ = &*pages_.try_emplace(page, nullptr).first;
+      PageNode<T>*& head = last_->second;
       node = {&block, nullptr, head, page};
       if (head != nullptr) head->previous = &node;
       head = &node;
@@ -68,6 +70,7 @@ class PageTracker {
         pages_[node.page] = node.next;
       } else {
         pages_.erase(node.page);
+        last_ = nullptr;
       }
       node = {};
     }
@@ -97,7 +100,9 @@ class PageTracker {
   bool empty() const noexcept { return pages_.empty(); }
 
  private:
-  std::unordered_map<std::uint64_t, PageNode<T>*> pages_;
+  using Pages = std::unordered_map<std::uint64_t, PageNode<T>*>;
+  Pages pages_;
+  typename Pages::value_type* last_ = nullptr;  ///< the page of the block that was added last
 };
 
 }  // namespace ashlar::cache

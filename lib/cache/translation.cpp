@@ -11,32 +11,6 @@
 namespace ashlar::cache {
 namespace {
 
-/// Hands out arrays from one piece of memory, the most strictly aligned types first.
-class Layout {
- public:
-  explicit Layout(std::byte* at) : at_(at) {}
-
-  template <typename T>
-  std::span<T> take(std::size_t count) {
-    static_assert(std::is_trivially_destructible_v<T>);
-    T* const first = reinterpret_cast<T*>(at_);
-    std::uninitialized_value_construct_n(first, count);
-    at_ += count * sizeof(T);
-    return {first, count};
-  }
-  template <typename T>
-  std::span<T> copy(std::span<const T> from) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    T* const first = reinterpret_cast<T*>(at_);
-    std::uninitialized_copy(from.begin(), from.end(), first);
-    at_ += from.size_bytes();
-    return {first, from.size()};
-  }
-
- private:
-  std::byte* at_;
-};
-
 template <typename T>
 std::span<const T> all(const std::vector<T>& from) {
   return from;
@@ -63,24 +37,35 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
                 alignof(GuestRange) == 8 && alignof(codegen::FaultSite) == 8 &&
                 alignof(codegen::WriteBack) <= 4 &&
                 alignof(codegen::Resident) <= alignof(codegen::WriteBack));
-  const std::size_t bytes = sizeof(Translation) + emitted.exits.size() * sizeof(TranslationExit) +
-                            nodes * sizeof(Node) + ranges.size_bytes() +
-                            all(emitted.access_faults).size_bytes() + all(emitted.check_faults).size_bytes() +
-                            all(emitted.write_backs).size_bytes() + all(emitted.residents).size_bytes();
-  auto* const at = static_cast<std::byte*>(slab_allocate(bytes));
-  auto* const made = new (at) Translation;
-  Layout layout(at + sizeof(Translation));
-  made->exits_ = layout.take<TranslationExit>(emitted.exits.size());
-  for (std::size_t i = 0; i < emitted.exits.size(); ++i) {
-    made->exits_[i].site = emitted.exits[i];
-    made->exits_[i].from = made;
-  }
-  made->page_nodes_ = layout.take<Node>(nodes);
-  made->guest_ranges_ = layout.copy(ranges);
-  made->access_faults_ = layout.copy(all(emitted.access_faults));
-  made->check_faults_ = layout.copy(all(emitted.check_faults));
-  made->write_backs_ = layout.copy(all(emitted.write_backs));
-  made->residents_ = layout.copy(all(emitted.residents));
+  std::size_t bytes = sizeof(Translation);
+  const auto reserve = [&bytes]<typename T>(std::size_t count, Array<T>& array) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    array = {static_cast<std::uint32_t>(bytes), static_cast<std::uint32_t>(count)};
+    bytes += count * sizeof(T);
+  };
+  Translation laid_out;
+  reserve(emitted.exits.size(), laid_out.exits_);
+  reserve(nodes, laid_out.page_nodes_);
+  reserve(ranges.size(), laid_out.guest_ranges_);
+  reserve(emitted.access_faults.size(), laid_out.access_faults_);
+  reserve(emitted.check_faults.size(), laid_out.check_faults_);
+  reserve(emitted.write_backs.size(), laid_out.write_backs_);
+  reserve(emitted.residents.size(), laid_out.residents_);
+
+  auto* const made = new (slab_allocate(bytes)) Translation(laid_out);
+  const auto copy = [made]<typename T>(std::span<const T> from, Array<T> to) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if (!from.empty()) std::uninitialized_copy(from.begin(), from.end(), made->array(to).begin());
+  };
+  const std::span<TranslationExit> exits = made->array(made->exits_);
+  for (std::size_t i = 0; i < exits.size(); ++i) new (&exits[i]) TranslationExit{emitted.exits[i], made};
+  const std::span<Node> page_nodes = made->page_nodes();
+  std::uninitialized_value_construct(page_nodes.begin(), page_nodes.end());
+  copy(ranges, made->guest_ranges_);
+  copy(all(emitted.access_faults), made->access_faults_);
+  copy(all(emitted.check_faults), made->check_faults_);
+  copy(all(emitted.write_backs), made->write_backs_);
+  copy(all(emitted.residents), made->residents_);
 
   made->key_ = emitted.key;
   made->flavour_ = flavour;
@@ -89,7 +74,7 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
   made->uses_float_ = emitted.uses_float;
   made->note_ = note;
   made->cache_ = &cache;
-  made->bytes_ = bytes;
+  made->bytes_ = static_cast<std::uint32_t>(bytes);
   return made;
 }
 
@@ -102,19 +87,20 @@ void Translation::destroy(Translation* translation) noexcept {
 std::uint32_t Translation::exit_at(const void* pc) const noexcept {
   if (!flavour_.linked) return kNoExit;
   const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(pc) - code_);
+  const auto all_exits = exits();
   const auto found = std::lower_bound(
-      exits_.begin(), exits_.end(), offset,
+      all_exits.begin(), all_exits.end(), offset,
       [](const TranslationExit& exit, std::size_t at) { return exit.site.return_offset < at; });
-  if (found == exits_.end() || found->site.return_offset != offset) return kNoExit;
-  return static_cast<std::uint32_t>(found - exits_.begin());
+  if (found == all_exits.end() || found->site.return_offset != offset) return kNoExit;
+  return static_cast<std::uint32_t>(found - all_exits.begin());
 }
 
 const codegen::FaultSite* Translation::access_fault_at(const void* pc) const noexcept {
-  return site_at(access_faults_, static_cast<std::size_t>(static_cast<const std::byte*>(pc) - code_));
+  return site_at(access_faults(), static_cast<std::size_t>(static_cast<const std::byte*>(pc) - code_));
 }
 
 const codegen::FaultSite* Translation::check_fault_at(const void* pc) const noexcept {
-  return site_at(check_faults_, static_cast<std::size_t>(static_cast<const std::byte*>(pc) - code_));
+  return site_at(check_faults(), static_cast<std::size_t>(static_cast<const std::byte*>(pc) - code_));
 }
 
 }  // namespace ashlar::cache

@@ -69,17 +69,17 @@ class Translation {
   bool uses_float() const noexcept { return uses_float_; }
   const PublisherNote& note() const noexcept { return note_; }
 
-  std::span<const TranslationExit> exits() const noexcept { return exits_; }
-  std::span<const codegen::FaultSite> access_faults() const noexcept { return access_faults_; }
-  std::span<const codegen::FaultSite> check_faults() const noexcept { return check_faults_; }
-  std::span<const codegen::WriteBack> write_backs() const noexcept { return write_backs_; }
+  std::span<const TranslationExit> exits() const noexcept { return array(exits_); }
+  std::span<const codegen::FaultSite> access_faults() const noexcept { return array(access_faults_); }
+  std::span<const codegen::FaultSite> check_faults() const noexcept { return array(check_faults_); }
+  std::span<const codegen::WriteBack> write_backs() const noexcept { return array(write_backs_); }
   std::span<const codegen::WriteBack> write_backs(const codegen::FaultSite& site) const noexcept {
-    return write_backs_.subspan(site.write_back_begin, site.write_back_count);
+    return write_backs().subspan(site.write_back_begin, site.write_back_count);
   }
   /// codegen::Emitted::residents.
-  std::span<const codegen::Resident> residents() const noexcept { return residents_; }
+  std::span<const codegen::Resident> residents() const noexcept { return array(residents_); }
   /// What it was made from; a block that does not say counts as made from its address.
-  std::span<const GuestRange> guest_ranges() const noexcept { return guest_ranges_; }
+  std::span<const GuestRange> guest_ranges() const noexcept { return array(guest_ranges_); }
 
   // These are async-signal-safe.
   static constexpr std::uint32_t kNoExit = ~std::uint32_t{0};
@@ -92,7 +92,7 @@ class Translation {
 
   /// Under the cache's lock.
   State state() const noexcept { return state_; }
-  std::span<PageNode<Translation>> page_nodes() noexcept { return page_nodes_; }
+  std::span<PageNode<Translation>> page_nodes() noexcept { return array(page_nodes_); }
 
  private:
   friend class CodeCache;
@@ -105,6 +105,21 @@ class Translation {
   Translation() = default;
   ~Translation() = default;
 
+  /// Behind the translation, in the same piece of memory. Programs have tens of thousands of translations:
+  /// half the size of a span counts.
+  template <typename T>
+  struct Array {
+    std::uint32_t offset = 0, count = 0;
+  };
+  template <typename T>
+  std::span<T> array(Array<T> a) noexcept {
+    return {reinterpret_cast<T*>(reinterpret_cast<std::byte*>(this) + a.offset), a.count};
+  }
+  template <typename T>
+  std::span<const T> array(Array<T> a) const noexcept {
+    return {reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + a.offset), a.count};
+  }
+
   BlockKey key_;
   const std::byte* code_ = nullptr;
   std::uint32_t code_size_ = 0;
@@ -114,15 +129,15 @@ class Translation {
   State state_ = State::made;
   bool uses_float_ = false;
   TranslationExit* incoming_ = nullptr;
-  std::span<TranslationExit> exits_;
-  std::span<codegen::FaultSite> access_faults_, check_faults_;
-  std::span<codegen::WriteBack> write_backs_;
-  std::span<codegen::Resident> residents_;
-  std::span<GuestRange> guest_ranges_;
-  std::span<PageNode<Translation>> page_nodes_;
+  Array<TranslationExit> exits_;
+  Array<codegen::FaultSite> access_faults_, check_faults_;
+  Array<codegen::WriteBack> write_backs_;
+  Array<codegen::Resident> residents_;
+  Array<GuestRange> guest_ranges_;
+  Array<PageNode<Translation>> page_nodes_;
   PublisherNote note_;
   CodeCache* cache_ = nullptr;
-  std::size_t bytes_ = 0;  ///< of this record
+  std::uint32_t bytes_ = 0;  ///< of this record
 };
 
 }  // namespace ashlar::cache

@@ -57,9 +57,9 @@ struct WriteBack {
 struct FaultSite {
   GuestAddr guest_pc;        ///< the guest instruction to resume at
   std::uint32_t offset = 0;  ///< ascending over sites of the same kind
-  std::uint32_t inst = 0;    ///< the IR instruction; after a failed check the interpreter goes on with it
   std::uint32_t write_back_begin = 0;
   std::uint16_t write_back_count = 0;
+  std::uint16_t inst = 0;  ///< the IR instruction; after a failed check the interpreter goes on with it
   /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not
   /// canonical yet.
   std::uint32_t pending_nan64 = 0;

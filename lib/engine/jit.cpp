@@ -185,6 +185,7 @@ bool Jit::judge_registers(StatsCell& stats) {
 }
 
 Jit::~Jit() {
+  delete spare_.load(std::memory_order_relaxed);
   if (memory_ != nullptr) FaultHook::remove(*this);
 }
 
@@ -194,6 +195,8 @@ CodeDigest Jit::digest_of(const Translation& translation) noexcept {
 }
 
 std::unique_ptr<Jit::Workshop> Jit::borrow() {
+  if (Workshop* const spare = spare_.exchange(nullptr, std::memory_order_acquire))
+    return std::unique_ptr<Workshop>(spare);
   {
     std::lock_guard lock(workshops_mutex_);
     if (!workshops_.empty()) {
@@ -208,6 +211,8 @@ std::unique_ptr<Jit::Workshop> Jit::borrow() {
 }
 
 void Jit::give_back(std::unique_ptr<Workshop> workshop) {
+  workshop.reset(spare_.exchange(workshop.release(), std::memory_order_acq_rel));
+  if (workshop == nullptr) return;
   std::lock_guard lock(workshops_mutex_);
   workshops_.push_back(std::move(workshop));
 }
@@ -226,7 +231,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   codegen::CompileOptions options;
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
-  options.profile_counter = counter_of(key);
+  if (config_.count_executions) options.profile_counter = counter_of(key);
   options.map_code = !config_.code_listeners.empty();
   if (flavour.linked) {
     options.residents = plan(flavour.plan).residents;

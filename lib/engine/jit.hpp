@@ -144,6 +144,9 @@ class Jit {
   std::atomic<std::uint8_t> plan_{0};
   std::unique_ptr<RegisterLearning> learning_;
   ZeroPages<codegen::JumpCache> missing_;
+  /// The workshop that was given back last, for the one thread that compiles as a rule; others share
+  /// `workshops_`.
+  std::atomic<Workshop*> spare_{nullptr};
   std::mutex workshops_mutex_;
   std::vector<std::unique_ptr<Workshop>> workshops_;
   std::mutex counters_mutex_;

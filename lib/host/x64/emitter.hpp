@@ -83,25 +83,26 @@ class Emitter : public EmitterBase {
   void load(const x86::Gp& to, const Operand& o);
   static Reg rax() { return Reg::integer(kRax); }
 
-  // Integer families (emit_int.cpp).
-  void alu(const Inst& inst, Alu op, bool commutative, Extend extend);
-  void alu_imm(const Inst& inst, Alu op, Extend extend);
-  void add(const Inst& inst, Extend extend);
-  void add_imm(const Inst& inst, Extend extend);
-  void scaled_add(const Inst& inst, unsigned bits);
-  void shift(const Inst& inst, Shift op, InstId bmi2, Extend extend);
-  void shift_imm(const Inst& inst, Shift op, Extend extend);
-  void multiply(const Inst& inst, Extend extend);
+  // Integer families (emit_int.cpp). One copy of each: compiling a block goes through so much code that a
+  // copy in each opcode's member costs more, in instruction cache, than the calls.
+  [[gnu::noinline]] void alu(const Inst& inst, Alu op, bool commutative, Extend extend);
+  [[gnu::noinline]] void alu_imm(const Inst& inst, Alu op, Extend extend);
+  [[gnu::noinline]] void add(const Inst& inst, Extend extend);
+  [[gnu::noinline]] void add_imm(const Inst& inst, Extend extend);
+  [[gnu::noinline]] void scaled_add(const Inst& inst, unsigned bits);
+  [[gnu::noinline]] void shift(const Inst& inst, Shift op, InstId bmi2, Extend extend);
+  [[gnu::noinline]] void shift_imm(const Inst& inst, Shift op, Extend extend);
+  [[gnu::noinline]] void multiply(const Inst& inst, Extend extend);
   void multiply_high(const Inst& inst, bool is_signed);
   void divide(const Inst& inst, bool is_signed, bool remainder, bool wide);
   void min_max(const Inst& inst, x86::CondCode cc);
-  void extend(const Inst& inst, unsigned bits, bool is_signed);
-  void bit_field(const Inst& inst, bool is_signed);
+  [[gnu::noinline]] void extend(const Inst& inst, unsigned bits, bool is_signed);
+  [[gnu::noinline]] void bit_field(const Inst& inst, bool is_signed);
   void count_zeros(const Inst& inst, bool leading, bool wide);
   void population(const Inst& inst, bool wide);
   void bit_op(const Inst& inst, InstId id);
   void bit_op_imm(const Inst& inst, InstId id);
-  void set_if(const Inst& inst, Condition cond, bool immediate);
+  [[gnu::noinline]] void set_if(const Inst& inst, Condition cond, bool immediate);
   static bool is_bitwise(Alu op);
   void finish32(Reg dst, Extend extend);
 
@@ -116,7 +117,7 @@ class Emitter : public EmitterBase {
   void branch_if_attention(const asmjit::Label& label);
   void branch_unless_attention(const asmjit::Label& label);
   void branch_if_exit_wanted(const asmjit::Label& label);
-  void branch(const Inst& inst, Condition cond, bool immediate);
+  [[gnu::noinline]] void branch(const Inst& inst, Condition cond, bool immediate);
   void store_guest_addr(std::int32_t offset, std::uint64_t value);
   void indirect(const Inst& inst);
   /// A guest call with a known return site (linked code): `transfer` emits the host's call instruction.
@@ -153,10 +154,10 @@ class Emitter : public EmitterBase {
   // Memory (emit_memory.cpp).
   x86::Mem address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
   Reg address_base(const Inst& inst);
-  void load_int(const Inst& inst, std::uint32_t size, bool is_signed);
-  void store_int(const Inst& inst, std::uint32_t size);
-  void load_float(const Inst& inst, std::uint32_t size);
-  void store_float(const Inst& inst, std::uint32_t size);
+  [[gnu::noinline]] void load_int(const Inst& inst, std::uint32_t size, bool is_signed);
+  [[gnu::noinline]] void store_int(const Inst& inst, std::uint32_t size);
+  [[gnu::noinline]] void load_float(const Inst& inst, std::uint32_t size);
+  [[gnu::noinline]] void store_float(const Inst& inst, std::uint32_t size);
   struct Atomic {
     x86::Mem mem;
     FaultPoint point;
