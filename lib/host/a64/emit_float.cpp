@@ -217,7 +217,10 @@ void Emitter::end_judgement() {
   const asmjit::Label back = as_.newLabel();
   as_.b_lo(small);
   bind(back);
-  cold(small, [this, all = judged_, back] {
+  const std::size_t begin = judgements_.size(), count = judged_.size();
+  judgements_.insert(judgements_.end(), judged_.begin(), judged_.end());
+  cold(small, [this, begin, count, back] {
+    const auto all = std::span<const Judged>(judgements_).subspan(begin, count);
     if (all.size() == 1) {
       // A zero factor or dividend is the common case, and exact. NaN operands do not come here.
       const Judged& only = all.front();

@@ -18,6 +18,7 @@ void Emitter::start_host() {
   far_literals_.clear();
   literals_.clear();
   judged_.clear();
+  judgements_.clear();
   kept_operands_ = 0;
   not_negative_ = 0;
   forget_last();

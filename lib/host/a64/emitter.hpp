@@ -298,6 +298,7 @@ class Emitter : public EmitterBase {
   bool merges_with_last(Last::Kind kind, const Inst& inst, Value v, std::uint16_t next, bool wide);
 
   std::vector<Judged> judged_;
+  std::vector<Judged> judgements_;  ///< all of the block, one judgement's after the other's
   std::size_t kept_operands_ = 0;  ///< of kKeptOperands, in use
   /// Float registers that are known not to hold negative numbers. It saves the comparison an instruction; a
   /// mistake would cost time, no more.

@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <ucontext.h>
 
 #include <cstring>
@@ -38,16 +39,28 @@ void context_redirect(void* ucontext, const void* pc) noexcept {
       static_cast<greg_t>(reinterpret_cast<std::uintptr_t>(pc));
 }
 
+/// Asks for no more than it wants to know: under a hypervisor each CPUID takes microseconds, and asmjit's
+/// CpuInfo executes some dozens. Leaves and bits: AMD64 Architecture Programmer's Manual, volume 3,
+/// appendix E.
 HostFeatures detect_host_features() noexcept {
-  const auto& cpu = asmjit::CpuInfo::host().features().x86();
   HostFeatures features;
-  features.bmi1 = cpu.hasBMI();
-  features.bmi2 = cpu.hasBMI2();
-  features.lzcnt = cpu.hasLZCNT();
-  features.popcnt = cpu.hasPOPCNT();
-  features.sse41 = cpu.hasSSE4_1();
-  features.avx = cpu.hasAVX();
-  features.fma = cpu.hasFMA();
+  unsigned eax, ebx, ecx, edx;
+  const auto has = [](unsigned bits, unsigned bit) { return (bits >> bit & 1) != 0; };
+  __cpuid(1, eax, ebx, ecx, edx);
+  features.sse41 = has(ecx, 19);
+  features.popcnt = has(ecx, 23);
+  if (has(ecx, 27)) {  // XGETBV: does the system save the registers' upper halves?
+    unsigned saved, high;
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    features.avx = has(ecx, 28) && (saved & 6) == 6;
+    features.fma = features.avx && has(ecx, 12);
+  }
+  __cpuid(0x8000'0001, eax, ebx, ecx, edx);
+  features.lzcnt = has(ecx, 5);
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
+    features.bmi1 = has(ebx, 3);
+    features.bmi2 = has(ebx, 8);
+  }
   return features;
 }
 
