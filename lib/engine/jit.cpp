@@ -242,7 +242,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   const ir::Block& optimised =
       workshop.optimiser.optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep);
   options.loop_head = workshop.optimiser.loop_head();
-  options.way_counters = way_counters_of(key, optimised.boundaries().size()).data();
+  if (config_.count_ways) options.way_counters = way_counters_of(key, optimised.boundaries().size()).data();
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   // The interpreter, which goes on after faults, has the block as the front end made it.
   workshop.optimiser.name_origins(out.access_faults);
