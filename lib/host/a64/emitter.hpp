@@ -299,7 +299,7 @@ class Emitter : public EmitterBase {
 
   std::vector<Judged> judged_;
   std::vector<Judged> judgements_;  ///< all of the block, one judgement's after the other's
-  std::size_t kept_operands_ = 0;  ///< of kKeptOperands, in use
+  std::size_t kept_operands_ = 0;   ///< of kKeptOperands, in use
   /// Float registers that are known not to hold negative numbers. It saves the comparison an instruction; a
   /// mistake would cost time, no more.
   std::uint64_t not_negative_ = 0;
