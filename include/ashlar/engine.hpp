@@ -44,10 +44,11 @@ struct ContextConfig {
   /// Upper limit of host code, in bytes, at least 64 KiB.
   std::uint64_t code_limit = std::uint64_t{64} << 20;
   CodeMemoryMode code_memory = CodeMemoryMode::automatic;
-  /// Compiled blocks count their executions until one has reached this number, and again until about 256
-  /// times as many blocks have been executed; both times the state slots that the hottest blocks use get the
-  /// host's registers, and code is compiled anew if they are others than before. 0: slots keep the registers
-  /// that the front end's ranks give them.
+  /// Compiled blocks count their executions until one has reached this number (twice it, four times it, while
+  /// all blocks together have not been executed 16 times each: making them anew would not pay), and again
+  /// until about 256 times as many blocks have been executed; both times the state slots that the hottest
+  /// blocks use get the host's registers, and code is compiled anew if they are others than before. 0: slots
+  /// keep the registers that the front end's ranks give them.
   std::uint32_t learn_registers_after = 16384;
   /// Where the library logs; null: nowhere.
   std::shared_ptr<spdlog::logger> logger{};

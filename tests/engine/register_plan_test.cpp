@@ -114,6 +114,19 @@ TEST_CASE("a plan changes with the program, twice at most, and nothing else chan
   }
 }
 
+TEST_CASE("a plan waits until blocks have been executed often enough to pay for making them anew") {
+  // The last phase: three blocks, of which two are a loop.
+  for (const std::uint64_t rounds : {15u, 200u}) {
+    CAPTURE(rounds);
+    Machine m(5);
+    JitExecutor jit(*m.context);
+    const auto vcpu = m.vcpu(rounds, kGroups - 1);
+    CHECK(jit.run(*vcpu, {}).reason == ExitReason::syscall);
+    CHECK(slots_of(*vcpu) == interpreted(rounds, kGroups - 1));
+    CHECK((m.stat(Stat::register_plans) != 0) == (rounds == 200));
+  }
+}
+
 TEST_CASE("what is hot is made anew once it need not count any more") {
   Machine m(50);
   JitExecutor jit(*m.context);
