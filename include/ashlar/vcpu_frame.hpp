@@ -58,7 +58,9 @@ struct VcpuCold {
   /// Constants that emitted code reads: the canonical NaNs, binary32 boxed.
   std::uint64_t canonical_nan64;
   std::uint64_t canonical_nan32;
-  std::uint64_t spare[2];
+  /// Where emitted code is in a batch of blocks (codegen::BatchStep).
+  void* batch_step;
+  std::uint64_t spare;
   /// Where emitted code and the fault handler leave the registers of a stop in the middle of a block
   /// (codegen::RegisterDump).
   void* dump;

@@ -52,9 +52,13 @@ struct RuntimeCode {
   /// void enter(VcpuFrame*, const void* code): runs linked code; loads residents, sets the float unit up.
   std::uint32_t enter_linked = 0;
   /// std::uint32_t enter_single(VcpuFrame*, const void* code, bool uses_float): runs code that is not linked;
-  /// returns an exit site's index, kSingleJump, or kSingleFault. The float unit is set up only if
-  /// `uses_float`.
+  /// returns kSingleDone and so on. The float unit is set up only if `uses_float`.
   std::uint32_t enter_single = 0;
+  /// std::uint32_t enter_batch(VcpuFrame*, BatchStep* steps, bool uses_float): runs the steps' code, which is
+  /// not linked and of one mode, as long as blocks return kSingleDone and no attention bits are set; returns
+  /// what the last block has returned. VcpuCold::batch_step is the first step then that has not ended with
+  /// kSingleDone.
+  std::uint32_t enter_batch = 0;
   /// Where a host fault in linked / other code goes on: leaves with HostExit::access_fault / kSingleFault;
   /// registers are in the dump.
   std::uint32_t resume_fault = 0;

@@ -39,7 +39,8 @@ struct ExitSite {
   /// Offset of the stub that the unlinked branch goes to.
   std::uint32_t stub_offset = 0;
   /// Offset behind the stub's call into the runtime: how the runtime recognises the site. Ascending over
-  /// sites in linked code; code that is not linked returns the site's index instead.
+  /// sites in linked code; code that is not linked returns kSingleSite + the site's index instead, or at a
+  /// plain end kSingleDone.
   std::uint32_t return_offset = 0;
 };
 

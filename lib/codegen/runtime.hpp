@@ -45,11 +45,22 @@ struct RegisterDump {
   std::uint64_t vec[32];  ///< low 64 bits
 };
 
-/// What code that is not linked returns instead of an exit site's index when it left by an indirect jump: the
-/// frame's pc and mode are set.
-inline constexpr std::uint32_t kSingleJump = 0xffffffff;
-/// What it returns after a fault: VcpuCold::exit_code says which, as for linked code.
-inline constexpr std::uint32_t kSingleFault = 0xfffffffe;
+// What code that is not linked returns.
+
+/// The block has ended: the frame's pc is set, and the mode is as it was.
+inline constexpr std::uint32_t kSingleDone = 0;
+/// The block has ended: the frame's pc and mode are set.
+inline constexpr std::uint32_t kSingleDoneInMode = 1;
+/// A fault: VcpuCold::exit_code says which, as for linked code.
+inline constexpr std::uint32_t kSingleFault = 2;
+/// Plus an exit site's index: neither pc nor mode are set.
+inline constexpr std::uint32_t kSingleSite = 3;
+
+/// One of the blocks that RuntimeCode::enter_batch runs one after the other.
+struct BatchStep {
+  const void* code;    ///< not linked; null: the end
+  std::uint64_t next;  ///< result: the pc that the block has ended with
+};
 
 /// Float operations that the host's unit can't do as asked (rounding modes that it lacks or that are not
 /// set): operands are the bits in VcpuCold::args, `desc` is opcode | rounding << 16; returns the result's

@@ -7,7 +7,6 @@
 
 #include "base/assert.hpp"
 #include "codegen/restore.hpp"
-#include "engine/known_blocks.hpp"
 #include "interp/interpreter.hpp"
 #include "mem/fault_info.hpp"
 #include "mem/reservations.hpp"
@@ -346,25 +345,26 @@ inline void Dispatcher::run_single(const Translation& translation, std::uint64_t
                                    ExecutionResult& result) {
   // From the next time on execute_block takes the short way.
   session_.data().enter_single(*jit_, translation);
-  settle(translation, enter_single(translation, mode), mode, result);
+  settle(translation.code(), enter_single(translation, mode), mode, result);
 }
 
-void Dispatcher::finish_one(const Translation& translation, std::uint32_t exit, std::uint64_t mode,
+void Dispatcher::finish_one(const void* code, std::uint32_t exit, std::uint64_t mode,
                             ExecutionResult& result) {
   flavour_.linked = false;
-  settle(translation, exit, mode, result);
+  settle(code, exit, mode, result);
   if (result.reason == ExitReason::block_done && session_.attention() && session_.attend())
     result.reason = ExitReason::halted;
 }
 
-void Dispatcher::settle(const Translation& translation, std::uint32_t exit, std::uint64_t mode,
-                        ExecutionResult& result) {
-  if (exit == codegen::kSingleJump) return;
+void Dispatcher::settle(const void* code, std::uint32_t exit, std::uint64_t mode, ExecutionResult& result) {
+  if (exit == codegen::kSingleDone || exit == codegen::kSingleDoneInMode) return;
   std::optional<ExecutionResult> stopped;
   if (exit == codegen::kSingleFault) [[unlikely]] {
     stopped = recover(mode);
   } else {
-    const codegen::ExitSite& site = translation.exits()[exit].site;
+    const Translation* const left = jit_->code().find_by_pc(code);
+    ASHLAR_ASSERT(left != nullptr, "a block that has been run is not known");
+    const codegen::ExitSite& site = left->exits()[exit - codegen::kSingleSite].site;
     session_.set_key(site.target);
     if (site.kind == ExitKind::stop) stopped = stop(site.stop_reason, site.detail, Tier::jit);
   }
@@ -414,7 +414,12 @@ void Dispatcher::enter(const Translation& translation, std::uint64_t mode) {
 std::uint32_t Dispatcher::enter_single(const Translation& translation, std::uint64_t mode) {
   session_.float_env().leave(frame_);
   session_.stats().add(Stat::jit_entries);
-  return jit_->run_single(frame_, translation, mode);
+  return jit_->run_single(frame_, translation.code(), translation.uses_float(), mode);
+}
+
+KnownRun Dispatcher::run_known(std::span<const BlockKey> keys, std::span<ExecutionResult> results) {
+  session_.float_env().leave(frame_);
+  return run_known_inside(context_, vcpu_, keys, results, selector_);
 }
 
 std::optional<ExecutionResult> Dispatcher::stop(ir::StopReason reason, std::int32_t detail, Tier tier) {
@@ -522,26 +527,22 @@ ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, cons
 std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
                                std::span<ExecutionResult> results, TierSelector* selector) {
   const std::size_t count = std::min(keys.size(), results.size());
-  const KnownRun known = run_known(context, vcpu, keys.first(count), results, selector);
-  if (known.ended || known.done == count) return known.done;
+  keys = keys.first(count);
+  results = results.first(count);
+  KnownRun known = run_known(context, vcpu, keys, results, selector);
+  std::size_t done = known.done;
+  if (known.ended || done == count) return done;
   Dispatcher dispatcher(context, vcpu, false, selector);
   // What is missing is made ready together with those behind it, once.
-  std::span<const BlockKey> due = keys.subspan(known.done, count - known.done);
-  for (std::size_t i = known.done; i < count; ++i) {
-    dispatcher.execute_one(keys[i], due, results[i]);
-    if (!due.empty()) due = due.subspan(1);
-    if (results[i].reason != ExitReason::block_done) return i + 1;
+  std::span<const BlockKey> due = keys.subspan(done);
+  for (;;) {
+    dispatcher.execute_one(keys[done], due, results[done]);
+    if (results[done++].reason != ExitReason::block_done || done == count) return done;
+    known = dispatcher.run_known(keys.subspan(done), results.subspan(done));
+    done += known.done;
+    if (known.ended || done == count) return done;
+    if (!due.empty()) due = keys.subspan(done);
   }
-  return count;
-}
-
-ExecutionResult execute_one_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, BlockKey key,
-                                       TierSelector* selector) {
-  ExecutionResult result;
-  if (run_known(context, vcpu, {&key, 1}, {&result, 1}, selector).done != 0) return result;
-  std::span<const BlockKey> due;
-  Dispatcher(context, vcpu, false, selector).execute_one(key, due, result);
-  return result;
 }
 
 }  // namespace ashlar::engine

@@ -10,6 +10,7 @@
 #include <ashlar/engine.hpp>
 
 #include "engine/jit_vcpu.hpp"
+#include "engine/known_blocks.hpp"
 #include "engine/session.hpp"
 #include "engine/tier_selector.hpp"
 
@@ -40,8 +41,9 @@ class Dispatcher {
 
   /// After a block of compiled code that was entered elsewhere: sees to what it has stopped for, and to
   /// attention.
-  void finish_one(const cache::Translation& translation, std::uint32_t exit, std::uint64_t mode,
-                  ExecutionResult& result);
+  void finish_one(const void* code, std::uint32_t exit, std::uint64_t mode, ExecutionResult& result);
+  /// Executes from the first key on what is known (known_blocks.hpp).
+  KnownRun run_known(std::span<const BlockKey> keys, std::span<ExecutionResult> results);
 
  private:
   /// Compiles those of a batch together that execute_one would compile now.
@@ -90,9 +92,8 @@ class Dispatcher {
   cache::Translation* find_compiled(BlockKey key);
   /// The block of the vCPU's key, which find_compiled has not found.
   void execute_missing(const BlockKey& key, ExecutionResult& result);
-  /// What a single block has stopped for goes into the result.
-  void settle(const cache::Translation& translation, std::uint32_t exit, std::uint64_t mode,
-              ExecutionResult& result);
+  /// What the single block at `code` has stopped for goes into the result.
+  void settle(const void* code, std::uint32_t exit, std::uint64_t mode, ExecutionResult& result);
   /// Runs one block of compiled code, and settles.
   void run_single(const cache::Translation& translation, std::uint64_t mode, ExecutionResult& result);
 
@@ -116,7 +117,7 @@ class Dispatcher {
 /// The body of ExecutionEngine::run for executors that dispatch.
 ExecutionResult run_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, const RunLimits& limits,
                                TierSelector* selector);
-/// And of execute_block, execute_blocks.
+/// And of execute_block (known_blocks.cpp), execute_blocks.
 ExecutionResult execute_one_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, BlockKey key,
                                        TierSelector* selector);
 std::size_t execute_dispatched(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,

@@ -133,6 +133,7 @@ Result<void> Jit::set_up() {
   if (const Result<void> added = add_plan(backend_->residents(layout, {})); !added) return added.error();
   const RegisterPlan& first_plan = plan(0);
   enter_single_ = function_at<EnterSingle>(first_plan.runtime + first_plan.offsets.enter_single);
+  enter_batch_ = function_at<EnterBatch>(first_plan.runtime + first_plan.offsets.enter_batch);
   learning_ = std::make_unique<RegisterLearning>(layout, *backend_, config_.learn_registers_after);
   missing_->begin();
   code_ =

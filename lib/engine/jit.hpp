@@ -52,12 +52,23 @@ class Jit {
   std::uint8_t plan_number() const noexcept { return plan_.load(std::memory_order_acquire); }
   const RegisterPlan& plan(std::uint8_t number) const noexcept { return *plans_[number]; }
   using EnterSingle = std::uint32_t (*)(VcpuFrame*, const void* code, bool uses_float);
-  /// Runs a block that is not linked, with the float unit as it needs it; gives what EnterSingle returns.
-  std::uint32_t run_single(VcpuFrame& frame, const cache::Translation& translation,
-                           std::uint64_t mode) const {
-    if (!translation.uses_float()) return enter_single_(&frame, translation.code(), false);
+  using EnterBatch = std::uint32_t (*)(VcpuFrame*, codegen::BatchStep* steps, bool uses_float);
+  /// Runs a block that is not linked, with the float unit as it needs it; gives what it returns
+  /// (codegen/runtime.hpp). The frame's mode is the block's.
+  std::uint32_t run_single(VcpuFrame& frame, const void* code, bool uses_float, std::uint64_t mode) const {
+    if (!uses_float) [[likely]]
+      return enter_single_(&frame, code, false);
     begin_floats(frame, mode);
-    const std::uint32_t exit = enter_single_(&frame, translation.code(), true);
+    const std::uint32_t exit = enter_single_(&frame, code, true);
+    end_floats(frame);
+    return exit;
+  }
+  /// The same with blocks of one mode, one after the other (RuntimeCode::enter_batch).
+  std::uint32_t run_batch(VcpuFrame& frame, codegen::BatchStep* steps, bool uses_float,
+                          std::uint64_t mode) const {
+    if (!uses_float) return enter_batch_(&frame, steps, false);
+    begin_floats(frame, mode);
+    const std::uint32_t exit = enter_batch_(&frame, steps, true);
     end_floats(frame);
     return exit;
   }
@@ -138,6 +149,7 @@ class Jit {
   std::unique_ptr<cache::CodeMemory> memory_;
   std::unique_ptr<cache::CodeCache> code_;
   EnterSingle enter_single_ = nullptr;
+  EnterBatch enter_batch_ = nullptr;
   std::mutex plans_mutex_;
   std::array<std::unique_ptr<const RegisterPlan>, 4> plans_;
   std::size_t plan_count_ = 0;

@@ -1,5 +1,5 @@
 // The short way of execute_block and execute_blocks: blocks whose code the vCPU has run before, one after the
-// other, without a dispatcher for each. For the executors that compile.
+// other within emitted code, without a dispatcher for each. For the executors that compile.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,11 @@ struct KnownRun {
 };
 
 /// Executes from the first key on what is known, as long as nothing but blocks' ends happens and nobody wants
-/// the vCPU's attention. What remains is the dispatcher's.
+/// the vCPU's attention. What remains is the dispatcher's. There is a result for each key.
 KnownRun run_known(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
                    std::span<ExecutionResult> results, TierSelector* selector);
+/// The same within a session of this vCPU, with the host's float unit as the host has it.
+KnownRun run_known_inside(ExecutionContext::Impl& context, Vcpu& vcpu, std::span<const BlockKey> keys,
+                          std::span<ExecutionResult> results, TierSelector* selector);
 
 }  // namespace ashlar::engine

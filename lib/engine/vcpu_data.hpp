@@ -106,8 +106,10 @@ class VcpuData {
   void enter_single(Jit& jit, const cache::Translation& translation) {
     if (singles_ == nullptr) find_singles();
     const BlockKey key = translation.key();
-    singles_->entries[VcpuTables::Singles::index(key.addr.value)] = {key.addr.value, key.mode, &translation,
-                                                                     &jit.code().last_use(translation)};
+    const std::size_t index = VcpuTables::Singles::index(key.addr.value);
+    singles_->entries[index] = {key.addr.value, key.mode, translation.code(),
+                                &jit.code().last_use(translation)};
+    singles_->uses_float[index] = translation.uses_float();
   }
   TranslationBuffers& buffers() noexcept { return tables_->buffers; }
 

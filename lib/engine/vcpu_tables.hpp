@@ -39,10 +39,11 @@ struct VcpuTables {
     static constexpr std::size_t kEntries = 1024;
     struct Entry {
       std::uint64_t addr, mode;
-      const cache::Translation* translation;  // null: empty
+      const void* code;  // null: empty
       cache::CodeSpace::LastUse* last_use;
     };
     Entry entries[kEntries];
+    bool uses_float[kEntries];
     /// Neighbours are kept apart, whether they are ids or code, and so are the beginnings of pages.
     static std::size_t index(std::uint64_t addr) noexcept { return (addr ^ addr >> 9) & (kEntries - 1); }
   };

@@ -197,10 +197,10 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
             &frame, at(block_at_), emitted_.uses_float);
     if (exit == codegen::kSingleFault) {
       faulted = true;
-    } else if (exit == codegen::kSingleJump) {
+    } else if (exit == codegen::kSingleDone || exit == codegen::kSingleDoneInMode) {
       end.outcome = interp::Outcome::block_done;
     } else {
-      site = &emitted_.exits.at(exit);
+      site = &emitted_.exits.at(exit - codegen::kSingleSite);
     }
   }
   if (attention_) frame.hot.attention.fetch_and(~std::uint32_t{kAttendHalt});

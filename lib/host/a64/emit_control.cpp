@@ -322,7 +322,7 @@ void Emitter::emit_jump_ind(const Inst& inst) {
   leave_loop();
   if (!options_.linked) {
     as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
-    return_single(codegen::kSingleJump);
+    return_single(codegen::kSingleDone);
     return;
   }
   if (hint == ir::JumpHint::ret) {
@@ -360,7 +360,7 @@ void Emitter::emit_jump_mode(const Inst& inst) {
   if (options_.linked) {
     jump_entry(RuntimeEntry::jump_mode);
   } else {
-    return_single(codegen::kSingleJump);
+    return_single(codegen::kSingleDoneInMode);
   }
 }
 
@@ -368,6 +368,17 @@ void Emitter::emit_stop(const Inst& inst) { stop(inst); }
 
 // --- helpers, fences
 // --------------------------------------------------------------------------------------------------------------
+
+void Emitter::store_key(const BlockKey& key, bool mode_too) {
+  move_imm(gp64(kX16), key.addr.value);
+  static_assert(ASHLAR_COLD_OFFSET(mode) == ASHLAR_COLD_OFFSET(pc) + 8);
+  if (mode_too) {
+    move_imm(gp64(kX17), key.mode);
+    as_.stp(gp64(kX16), gp64(kX17), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+  } else {
+    as_.str(gp64(kX16), frame_mem(ASHLAR_COLD_OFFSET(pc)));
+  }
+}
 
 void Emitter::store_helper_args(const Inst& inst) {
   const Value args[3] = {inst.a, inst.b, inst.c()};

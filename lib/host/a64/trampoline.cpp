@@ -31,9 +31,11 @@ class Writer {
     leave_linked_ = as_.newLabel();
     bottom_ = as_.newLabel();
     leave_dumped_ = as_.newLabel();
+    leave_single_ = as_.newLabel();
     leave_single_fault_ = as_.newLabel();
     enter_linked();
     enter_single();
+    enter_batch();
     exit();
     jump_miss();
     jump_probe();
@@ -179,12 +181,12 @@ class Writer {
   void enter_single() {
     out_.enter_single = begin();
     const asmjit::Label with_floats = as_.newLabel(), no_floats = as_.newLabel();
-    const asmjit::Label back = as_.newLabel(), back_with_floats = as_.newLabel();
+    const asmjit::Label back_with_floats = as_.newLabel();
     save_host();
     as_.and_(a64::w2, a64::w2, Imm(1));
     as_.str(a64::x2, a64::ptr(a64::sp, kSingleFloatOffset));
     as_.cbnz(a64::w2, with_floats);
-    as_.adr(gp64(kX17), back);
+    as_.adr(gp64(kX17), leave_single_);
     as_.str(gp64(kX17), a64::ptr(a64::sp, kSingleReturnOffset));
     as_.br(a64::x1);
     as_.bind(with_floats);
@@ -194,7 +196,7 @@ class Writer {
     as_.br(a64::x1);
     as_.bind(back_with_floats);
     host_float_unit();
-    as_.bind(back);
+    as_.bind(leave_single_);
     restore_host();
     as_.bind(leave_single_fault_);
     host_stack();
@@ -202,9 +204,45 @@ class Writer {
     as_.cbz(gp32(kX16), no_floats);
     host_float_unit();
     as_.bind(no_floats);
-    static_assert(codegen::kSingleFault == ~1u);
-    as_.movn(a64::w0, Imm(1));
-    as_.b(back);
+    as_.movz(a64::w0, Imm(codegen::kSingleFault));
+    as_.b(leave_single_);
+  }
+
+  // std::uint32_t enter_batch(VcpuFrame* x0, BatchStep* x1, bool w2). The stack is as for a single block.
+  void enter_batch() {
+    using codegen::BatchStep;
+    out_.enter_batch = begin();
+    const asmjit::Label first = as_.newLabel(), next = as_.newLabel(), end = as_.newLabel();
+    const auto step = field(ASHLAR_COLD_OFFSET(batch_step));
+    save_host();
+    as_.and_(a64::w2, a64::w2, Imm(1));
+    as_.str(a64::x2, a64::ptr(a64::sp, kSingleFloatOffset));
+    as_.adr(gp64(kX17), next);
+    as_.str(gp64(kX17), a64::ptr(a64::sp, kSingleReturnOffset));
+    as_.cbz(a64::w2, first);
+    guest_float_unit();
+    as_.b(first);
+    as_.align(asmjit::AlignMode::kCode, 16);
+    as_.bind(next);
+    static_assert(codegen::kSingleDone == 0);
+    as_.cbnz(a64::w0, end);
+    as_.ldr(a64::x1, step);
+    as_.ldr(gp64(kX16), field(ASHLAR_COLD_OFFSET(pc)));
+    as_.str(gp64(kX16), a64::ptr(a64::x1, offsetof(BatchStep, next)));
+    as_.add(a64::x1, a64::x1, Imm(sizeof(BatchStep)));
+    as_.bind(first);
+    as_.str(a64::x1, step);
+    as_.mov(a64::w0, a64::wzr);
+    as_.ldr(gp32(kX17), field(offsetof(VcpuHot, attention)));
+    as_.cbnz(gp32(kX17), end);
+    as_.ldr(gp64(kX16), a64::ptr(a64::x1, offsetof(BatchStep, code)));
+    as_.cbz(gp64(kX16), end);
+    as_.br(gp64(kX16));
+    as_.bind(end);
+    as_.ldr(gp32(kX16), a64::ptr(a64::sp, kSingleFloatOffset));
+    as_.cbz(gp32(kX16), leave_single_);
+    host_float_unit();
+    as_.b(leave_single_);
   }
 
   void exit() {
@@ -347,7 +385,7 @@ class Writer {
   a64::Assembler& as_;
   std::span<const codegen::Resident> residents_;
   codegen::RuntimeCode& out_;
-  asmjit::Label leave_linked_, bottom_, leave_dumped_, leave_single_fault_;
+  asmjit::Label leave_linked_, bottom_, leave_dumped_, leave_single_, leave_single_fault_;
 };
 
 }  // namespace

@@ -148,8 +148,14 @@ void EmitterBase<Emitter, Assembler>::emit_stub(Site& site) {
   if (options_.linked) {
     self().call_entry(codegen::RuntimeEntry::exit);
   } else {
-    // Single-block code returns the index of its exit site.
-    self().return_single(static_cast<std::uint32_t>(&site - sites_.data()));
+    const BlockKey& target = site.site.target;
+    const bool same_mode = target.mode == block_->key().mode;
+    if (site.site.kind == codegen::ExitKind::direct || site.site.kind == codegen::ExitKind::call) {
+      self().store_key(target, !same_mode);
+      self().return_single(same_mode ? codegen::kSingleDone : codegen::kSingleDoneInMode);
+    } else {
+      self().return_single(codegen::kSingleSite + static_cast<std::uint32_t>(&site - sites_.data()));
+    }
   }
   site.site.return_offset = here();
 }

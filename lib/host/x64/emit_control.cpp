@@ -257,7 +257,7 @@ void Emitter::indirect(const Inst& inst) {
   leave_loop();
   if (!options_.linked) {
     as_.mov(frame_mem(ASHLAR_COLD_OFFSET(pc)), x86::rax);
-    return_single(codegen::kSingleJump);
+    return_single(codegen::kSingleDone);
     return;
   }
   if (static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::ret) {
@@ -287,7 +287,7 @@ void Emitter::emit_jump_mode(const Inst& inst) {
   if (options_.linked) {
     jump_entry(RuntimeEntry::jump_mode);
   } else {
-    return_single(codegen::kSingleJump);
+    return_single(codegen::kSingleDoneInMode);
   }
 }
 
@@ -303,6 +303,11 @@ void Emitter::store_guest_addr(std::int32_t offset, std::uint64_t value) {
     as_.mov(x86::rax, Imm(value));
     as_.mov(frame_mem(offset), x86::rax);
   }
+}
+
+void Emitter::store_key(const BlockKey& key, bool mode_too) {
+  store_guest_addr(ASHLAR_COLD_OFFSET(pc), key.addr.value);
+  if (mode_too) store_guest_addr(ASHLAR_COLD_OFFSET(mode), key.mode);
 }
 
 void Emitter::store_helper_args(const Inst& inst) {

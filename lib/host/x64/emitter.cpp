@@ -139,7 +139,11 @@ void Emitter::call_entry(RuntimeEntry entry) { as_.call(entry_mem(entry)); }
 void Emitter::jump_entry(RuntimeEntry entry) { as_.jmp(entry_mem(entry)); }
 
 void Emitter::return_single(std::uint32_t value) {
-  as_.mov(x86::eax, asmjit::Imm(value));
+  if (value == 0) {
+    as_.xor_(x86::eax, x86::eax);
+  } else {
+    as_.mov(x86::eax, asmjit::Imm(value));
+  }
   as_.ret();
 }
 

@@ -127,6 +127,8 @@ class Emitter : public EmitterBase {
   void store_helper_args(const Inst& inst);
   void set_up_helper(GuestAddr pc, std::int32_t helper);
   void return_single(std::uint32_t value);
+  /// The frame's pc, and mode if wanted. Destroys rax.
+  void store_key(const BlockKey& key, bool mode_too);
   void charge_fuel(std::uint32_t count, const asmjit::Label& label);
   void add_fuel(std::int32_t count);
   void count_execution(std::uint64_t* counter);

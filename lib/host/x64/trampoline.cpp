@@ -27,6 +27,7 @@ class Writer {
     probe_ = as_.newLabel();
     enter_linked();
     enter_single();
+    enter_batch();
     exit();
     jump_miss();
     jump_probe();
@@ -118,8 +119,8 @@ class Writer {
     as_.test(x86::edx, x86::edx);
     as_.jnz(with_floats);
     as_.call(x86::rsi);
-    const asmjit::Label back = as_.newLabel();
-    as_.bind(back);
+    leave_single_ = as_.newLabel();
+    as_.bind(leave_single_);
     as_.add(x86::rsp, Imm(kFrameBytes));
     for (std::size_t i = std::size(kSaved); i-- > 0;) as_.pop(kSaved[i]);
     as_.ret();
@@ -127,7 +128,7 @@ class Writer {
     guest_float_unit();
     as_.call(x86::rsi);
     host_float_unit();
-    as_.jmp(back);
+    as_.jmp(leave_single_);
     // After a fault: the call's return address is not there any more.
     leave_single_fault_ = as_.newLabel();
     const asmjit::Label no_floats = as_.newLabel();
@@ -138,7 +139,45 @@ class Writer {
     host_float_unit();
     as_.bind(no_floats);
     as_.mov(x86::eax, Imm(codegen::kSingleFault));
-    as_.jmp(back);
+    as_.jmp(leave_single_);
+  }
+
+  // std::uint32_t enter_batch(VcpuFrame* rdi, BatchStep* rsi, bool edx). The stack is as for a single block.
+  void enter_batch() {
+    using codegen::BatchStep;
+    as_.align(asmjit::AlignMode::kCode, 16);
+    out_.enter_batch = static_cast<std::uint32_t>(as_.offset());
+    const asmjit::Label first = as_.newLabel(), next = as_.newLabel(), end = as_.newLabel();
+    save_host();
+    as_.mov(x86::dword_ptr(x86::rsp), x86::edx);
+    as_.mov(x86::rcx, x86::rsi);
+    as_.test(x86::edx, x86::edx);
+    as_.jz(first);
+    guest_float_unit();
+    as_.jmp(first);
+    as_.align(asmjit::AlignMode::kCode, 16);
+    as_.bind(next);
+    as_.mov(x86::rcx, cold(ASHLAR_COLD_OFFSET(batch_step)));
+    as_.mov(x86::rax, cold(ASHLAR_COLD_OFFSET(pc)));
+    as_.mov(x86::qword_ptr(x86::rcx, offsetof(BatchStep, next)), x86::rax);
+    as_.add(x86::rcx, Imm(sizeof(BatchStep)));
+    as_.bind(first);
+    as_.mov(cold(ASHLAR_COLD_OFFSET(batch_step)), x86::rcx);
+    as_.xor_(x86::eax, x86::eax);
+    as_.cmp(frame_mem(offsetof(VcpuHot, attention), 4), Imm(0));
+    as_.jne(end);
+    static_assert(codegen::kSingleDone == 0);
+    as_.mov(x86::rax, x86::qword_ptr(x86::rcx, offsetof(BatchStep, code)));
+    as_.test(x86::rax, x86::rax);
+    as_.jz(end);
+    as_.call(x86::rax);
+    as_.test(x86::eax, x86::eax);
+    as_.jz(next);
+    as_.bind(end);
+    as_.cmp(x86::dword_ptr(x86::rsp), Imm(0));
+    as_.je(leave_single_);
+    host_float_unit();
+    as_.jmp(leave_single_);
   }
 
   void exit() {
@@ -271,7 +310,7 @@ class Writer {
   x86::Assembler& as_;
   std::span<const codegen::Resident> residents_;
   codegen::RuntimeCode& out_;
-  asmjit::Label leave_linked_, probe_, leave_dumped_, leave_single_fault_;
+  asmjit::Label leave_linked_, probe_, leave_dumped_, leave_single_, leave_single_fault_;
 };
 
 }  // namespace
