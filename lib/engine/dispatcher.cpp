@@ -108,6 +108,17 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
     return choice;
   }
 
+  // What compiled code comes to needs no IR for the interpreter, if there is none.
+  if (compiles_next(key, from, counters, rules)) {
+    const Jit::Got got = compile(key, nullptr);
+    if (got.translation != nullptr || got.fault.kind != FaultKind::none) {
+      choice.translation = got.translation;
+      choice.fault = got.fault;
+      choice.hit = got.hit;
+      return choice;
+    }
+  }
+
   // Next to code that is warm, blocks run more than once as a rule.
   const bool may_run_once = (from == From::elsewhere || from == From::emitted) && rules.threshold() > 1;
   choice.block = may_run_once ? session_.find_next(key) : session_.find(key);
@@ -148,6 +159,15 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
       return choice;
   }
   return choice;
+}
+
+bool Dispatcher::compiles_next(const BlockKey& key, From from, const TierCounters& counters,
+                               const TierRules& rules) {
+  if (mine_ == nullptr || selector_->queue() != nullptr) return false;
+  if (choose_tier(counters, rules) != TierChoice::compile) return false;
+  const bool may_run_once = from == From::emitted && !context_.config().keep_blocks_run_once;
+  if (may_run_once && rules.threshold() > 1 && context_.ir_cache().unused(key)) return false;
+  return context_.ir_cache().find(key) == nullptr;
 }
 
 void Dispatcher::adopt_compiler() {

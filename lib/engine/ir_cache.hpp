@@ -101,13 +101,19 @@ class IrCache {
   /// Whether the block is probably asked for for the first time; remembers that it has been. Of each address
   /// one bit, shared with a few others, which is never taken back.
   bool first_use(const BlockKey& key) noexcept {
-    const std::uint64_t index = (key.addr.value >> 1 ^ key.mode << 10) % kSeenBits;
+    const std::uint64_t index = seen_index(key);
     std::atomic<std::uint64_t>& word = seen_->words[index / 64];
     const std::uint64_t bit = std::uint64_t{1} << index % 64;
     const std::uint64_t seen = word.load(std::memory_order_relaxed);
     // Another thread's bit may get lost: that block is run once more.
     if ((seen & bit) == 0) word.store(seen | bit, std::memory_order_relaxed);
     return (seen & bit) == 0;
+  }
+
+  /// What `first_use` would say.
+  bool unused(const BlockKey& key) const noexcept {
+    const std::uint64_t index = seen_index(key);
+    return (seen_->words[index / 64].load(std::memory_order_relaxed) >> index % 64 & 1) == 0;
   }
 
   struct Got {
@@ -160,6 +166,9 @@ class IrCache {
   mutable std::mutex mutex_;
   cache::PageTracker<IrBlock> pages_;
   static constexpr std::uint64_t kSeenBits = std::uint64_t{1} << 18;
+  static std::uint64_t seen_index(const BlockKey& key) noexcept {
+    return (key.addr.value >> 1 ^ key.mode << 10) % kSeenBits;
+  }
   struct Seen {
     std::atomic<std::uint64_t> words[kSeenBits / 64];
   };

@@ -42,9 +42,15 @@ class JitVcpu {
     // Some thousand nested calls; what lies below is for helpers and signal handlers.
     constexpr std::uintptr_t kStackForCalls = 16 * 1024;
     const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-    vcpu_.frame().cold().ras_limit.store(here - kStackForCalls, std::memory_order_relaxed);
+    std::atomic<std::uint64_t>& ras_limit = vcpu_.frame().cold().ras_limit;
+    std::atomic<const void*>& jumps = vcpu_.frame().hot.jump_cache;
     codegen::JumpCache& cache = *tables.current_translations->cache;
-    vcpu_.frame().hot.jump_cache.store(&cache, std::memory_order_seq_cst);
+    const std::uint64_t limit = here - kStackForCalls;
+    // As they are as a rule; and who stores nothing undoes nothing.
+    if (ras_limit.load(std::memory_order_relaxed) == limit && jumps.load(std::memory_order_relaxed) == &cache)
+      return cache;
+    ras_limit.store(limit, std::memory_order_relaxed);
+    jumps.store(&cache, std::memory_order_seq_cst);
     return cache;
   }
   static void enter(codegen::JumpCache& cache, const cache::Translation& translation) noexcept {
