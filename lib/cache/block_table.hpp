@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -61,7 +62,7 @@ class BlockTable {
     const std::uint64_t hash = hash_of(key);
     Shard& shard = shard_of(hash);
     std::unique_lock lock(shard.mutex);
-    for (;;) {
+    for (bool patient = true;; patient = false) {
       const Slot* slot = find_slot(*shard.slots.load(std::memory_order_relaxed), hash, key);
       if (slot != nullptr) {
         if (T* value = slot->value.load(std::memory_order_relaxed)) return {value, false};
@@ -71,9 +72,16 @@ class BlockTable {
         return {nullptr, true};
       }
       if (on_busy == OnBusy::leave) return {};
-      ++shard.waiting;
-      shard.settled.wait(lock);
-      --shard.waiting;
+      if (patient) {
+        // Most are made within some microseconds, and being woken takes longer.
+        lock.unlock();
+        if (T* const value = watch(key)) return {value, false};
+        lock.lock();
+      } else {
+        ++shard.waiting;
+        shard.settled.wait(lock);
+        --shard.waiting;
+      }
     }
   }
   /// Enters the value of a key that the caller has claimed.
@@ -150,6 +158,16 @@ class BlockTable {
 
   static constexpr unsigned kShardBits = 5;
   static constexpr std::size_t kFirstSlots = 32;
+
+  /// Waits for the value for a while.
+  T* watch(const BlockKey& key) const {
+    constexpr int kTurns = 40;
+    for (int i = 0; i < kTurns; ++i) {
+      std::this_thread::yield();
+      if (T* const value = find(key)) return value;
+    }
+    return nullptr;
+  }
 
   static constexpr std::uint64_t tag_of(std::uint64_t hash) { return hash | 1; }
   Shard& shard_of(std::uint64_t hash) { return shards_[hash >> (64 - kShardBits)]; }

@@ -2,6 +2,7 @@
 #include "engine/compile_queue.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
 
 #include "base/stats_cells.hpp"
@@ -9,6 +10,15 @@
 namespace ashlar::engine {
 
 using cache::Translation;
+
+namespace {
+
+/// Takes the lock without sleeping: who lets a lock go wakes who sleeps for it, and that would be a vCPU.
+void take_awake(std::unique_lock<std::mutex>& lock) {
+  while (!lock.try_lock()) std::this_thread::yield();
+}
+
+}  // namespace
 
 class CompileQueue::Worker {
  public:
@@ -48,7 +58,9 @@ class CompileQueue::Worker {
 
 CompileQueue::CompileQueue(ExecutionContext::Impl& context, std::size_t capacity, unsigned threads)
     : context_(context), capacity_(capacity), wanted_threads_(threads) {
-  requests_.reserve(capacity);
+  // Written once, so that vCPUs find the memory there.
+  requests_.resize(capacity);
+  requests_.clear();
 }
 
 void CompileQueue::start() {
@@ -72,6 +84,7 @@ CompileQueue::~CompileQueue() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
+    leaving_.store(true, std::memory_order_relaxed);
     context_.stats().subtract(Stat::compile_queue_length, requests_.size());
     requests_.clear();
   }
@@ -80,6 +93,7 @@ CompileQueue::~CompileQueue() {
 }
 
 bool CompileQueue::offer(const BlockKey& key, cache::Flavour flavour, std::uint32_t heat) {
+  bool wake = false;
   {
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || stopping_) return false;
@@ -104,8 +118,9 @@ bool CompileQueue::offer(const BlockKey& key, cache::Flavour flavour, std::uint3
       if (coldest == requests_.end() || coldest->heat >= heat) return false;
       *coldest = request;
     }
+    wake = needs_waking();
   }
-  filled_.notify_one();
+  if (wake) filled_.notify_one();
   return true;
 }
 
@@ -138,28 +153,47 @@ std::size_t CompileQueue::compile(std::size_t limit) {
 
 void CompileQueue::work() {
   Worker worker(context_);
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(mutex_, std::defer_lock);
+  take_awake(lock);
   for (;;) {
-    if (requests_.empty() && !stopping_) {
-      // Waking a thread costs who offers as much as compiling half a block: where there was something to do,
-      // there is more soon.
-      lock.unlock();
-      constexpr int kTurns = 100;
-      for (int i = 0; i < kTurns && waiting_.load(std::memory_order_relaxed) == 0; ++i)
-        std::this_thread::yield();
-      lock.lock();
-    }
-    filled_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+    rest(lock);
     if (stopping_) return;
     Request request;
     if (!take(request)) continue;
     ++busy_;
     lock.unlock();
     worker.compile(request);
-    lock.lock();
+    take_awake(lock);
     --busy_;
     if (busy_ == 0 && requests_.empty()) idle_.notify_all();
   }
+}
+
+/// Until there is something to do. Waking a thread keeps who offers from running for ten microseconds, or for
+/// a hundred on a virtual machine. Where there was something to do there is more soon: a thread that has
+/// become idle looks by itself from time to time, and needs to be woken only when nothing has come for long.
+void CompileQueue::rest(std::unique_lock<std::mutex>& lock) {
+  constexpr int kTurns = 100;
+  constexpr std::chrono::microseconds kNap{100}, kLong{20'000};
+  const auto nothing = [this] { return waiting_.load(std::memory_order_relaxed) == 0; };
+  if (!requests_.empty() || stopping_) return;
+  ++watching_;
+  lock.unlock();
+  for (int i = 0; i < kTurns && nothing(); ++i) std::this_thread::yield();
+  for (int i = 0; i < kLong / kNap && nothing() && !leaving_.load(std::memory_order_relaxed); ++i)
+    std::this_thread::sleep_for(kNap);
+  take_awake(lock);
+  --watching_;
+  ++asleep_;
+  filled_.wait(lock, [this] { return stopping_ || !requests_.empty(); });
+  --asleep_;
+}
+
+/// Whether who has put something into the queue is to wake a thread. Under the lock.
+bool CompileQueue::needs_waking() const {
+  // Those that are awake come back; that there is more than they can do shows after some requests.
+  constexpr std::size_t kMany = 16;
+  return asleep_ != 0 && (watching_ + busy_ == 0 || requests_.size() % kMany == 0);
 }
 
 void CompileQueue::wait_until_idle() {

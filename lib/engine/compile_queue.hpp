@@ -54,6 +54,8 @@ class CompileQueue {
   bool take(Request& request);
   void start_threads();
   void work();
+  void rest(std::unique_lock<std::mutex>& lock);
+  bool needs_waking() const;
 
   ExecutionContext::Impl& context_;
   const std::size_t capacity_;
@@ -61,8 +63,9 @@ class CompileQueue {
   std::condition_variable filled_, idle_;
   std::vector<Request> requests_;
   std::uint64_t offers_ = 0;
-  unsigned busy_ = 0;
+  unsigned busy_ = 0, watching_ = 0, asleep_ = 0;  ///< threads
   bool stopping_ = false;
+  std::atomic<bool> leaving_{false};     ///< stopping_, for who does not hold the lock
   std::atomic<std::size_t> waiting_{0};  ///< requests_.size(), for who does not hold the lock
   const unsigned wanted_threads_;
   bool no_more_threads_ = false;

@@ -155,6 +155,7 @@ void stress(CodeMemoryMode kind, std::uint64_t code_limit, std::uint64_t least_r
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();
+  MESSAGE("seed " << seed() << ": " << runs.load() << " runs");
   CHECK(first == "");
   CHECK(wrong == 0);
   CHECK(m.stat(Stat::links) > 0);
