@@ -2,7 +2,6 @@
 #include "engine/register_plan.hpp"
 
 #include <algorithm>
-#include <ranges>
 
 #include "ir/operands.hpp"
 #include "mem/layout.hpp"
@@ -36,7 +35,8 @@ std::uint64_t* RegisterLearning::watch(const BlockKey& key) {
   if (!on()) return nullptr;
   std::lock_guard lock(mutex_);
   if (!on() || watched_.size() >= kMostWatched) return nullptr;
-  return &watched_.emplace_back(key, 0 - threshold_).count;
+  watched_.push_back({key, 0 - threshold_});
+  return &watched_.back().count;
 }
 
 std::vector<codegen::Resident> RegisterLearning::judge(
@@ -51,26 +51,27 @@ std::vector<codegen::Resident> RegisterLearning::judge(
   const auto executions_of = [this](Watched& w) {
     return std::atomic_ref(w.count).load(std::memory_order_relaxed) + threshold_;
   };
-  const auto watched = [this] {
-    return std::ranges::subrange(watched_.begin() + static_cast<std::ptrdiff_t>(since_), watched_.end());
+  const auto each = [this](auto&& what) {
+    for (std::size_t i = since_; i < watched_.size(); ++i) what(watched_[i]);
   };
   std::uint64_t executed = 0, most = 0;
-  for (Watched& w : watched()) {
+  each([&](Watched& w) {
     const std::uint64_t executions = executions_of(w);
     executed += executions;
     most = std::max(most, executions);
-  }
+  });
   // Another thread has been here for the same threshold.
   if (most < threshold_) return {};
-  if (executed < kLeastUse * watched().size()) {
-    for (Watched& w : watched()) std::atomic_ref(w.count).fetch_sub(threshold_, std::memory_order_relaxed);
+  if (executed < kLeastUse * (watched_.size() - since_)) {
+    each([this](Watched& w) { std::atomic_ref(w.count).fetch_sub(threshold_, std::memory_order_relaxed); });
     threshold_ *= 2;
     return {};
   }
   std::vector<Hot> hot;
-  for (Watched& w : watched())
-    if (const std::uint64_t executions = executions_of(w); executions >= most / kHotRange)
-      hot.push_back({w.key, executions});
+  each([&](Watched& w) {
+    const std::uint64_t executions = executions_of(w);
+    if (executions >= most / kHotRange) hot.push_back({w.key, executions});
+  });
   const std::size_t count = std::min(hot.size(), kHottest);
   std::partial_sort(hot.begin(), hot.begin() + static_cast<std::ptrdiff_t>(count), hot.end(),
                     [](const Hot& x, const Hot& y) { return x.executions > y.executions; });
@@ -94,7 +95,7 @@ std::vector<codegen::Resident> RegisterLearning::judge(
     // When the hottest block comes to this, as many blocks as wanted will have been executed.
     threshold_ = std::max(threshold_, hot[0].executions * (first_threshold_ * kSample / executed));
   }
-  for (Watched& w : watched()) std::atomic_ref(w.count).store(0 - threshold_, std::memory_order_relaxed);
+  each([this](Watched& w) { std::atomic_ref(w.count).store(0 - threshold_, std::memory_order_relaxed); });
   return better;
 }
 

@@ -154,7 +154,7 @@ void Emitter::judge(const Inst& inst, InstId id, bool single, Reg a, Reg b, Reg 
 
 bool Emitter::goes_on_judged(const Inst& inst) const {
   using Op = ir::Opcode;
-  const auto plain = [this](Value v) { return v.is_none() || !v.is_zero(); };
+  const auto plain = [](Value v) { return v.is_none() || !v.is_zero(); };
   const auto boxed = [this](Value v) {
     if (v.is_none()) return true;
     const Reg r = cache_.where(v);
