@@ -176,12 +176,12 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   const ir::Exit& not_taken = block_->exits()[inst.exit_not()];
   leave_inline(is_back_edge(taken) || is_back_edge(not_taken));
   const Test test = compare(inst, cond, immediate);
+  const Unfinished rest = unfinished();
   const asmjit::Label label = as_.newLabel();
   if (is_back_edge(taken)) {
     branch_if_attention(label);
     branch_if(test, head_);
     count(Way::not_taken);
-    const Unfinished rest = unfinished();
     finish(rest);
     leave_loop();
     jump_to_exit(not_taken);
@@ -198,12 +198,12 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
   branch_if(test, label);
   count(Way::not_taken);
   if (is_back_edge(not_taken)) {
-    go_round(unfinished());
+    go_round(rest);
   } else {
     leave_loop();
     jump_to_exit(not_taken);
   }
-  cold(label, [this, rest = unfinished(), &taken] {
+  cold(label, [this, rest, &taken] {
     count(Way::taken);
     finish(rest);
     leave_loop();

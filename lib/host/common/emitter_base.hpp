@@ -174,8 +174,8 @@ class EmitterBase {
     const Value instead = plan().check_instead;
     if (!instead.is_none() && !cache_.where(instead).is_none()) cache_.settle(cache_.where(instead));
   }
-  /// Makes the registers that can be seen at an exit here what they are to be (RegisterCache::settle).
-  void settle_all(bool temporaries = false);
+  /// Makes all registers what they are to be (RegisterCache::settle).
+  void settle_all();
 
   // --- side exits and joins
   struct Unsettled {

@@ -237,10 +237,8 @@ void EmitterBase<Emitter, Assembler>::access_fault_here(const FaultPoint& point)
 }
 
 template <typename Emitter, typename Assembler>
-void EmitterBase<Emitter, Assembler>::settle_all(bool temporaries) {
-  for_each_unsettled([&](Reg r) {
-    if (temporaries || cache_.is_slot_register(r)) cache_.settle(r);
-  });
+void EmitterBase<Emitter, Assembler>::settle_all() {
+  for_each_unsettled([&](Reg r) { cache_.settle(r); });
 }
 
 // --- side exits and joins
@@ -456,7 +454,7 @@ void EmitterBase<Emitter, Assembler>::stop(const Inst& inst) {
 template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::call_helper(const Inst& inst) {
   using codegen::RuntimeEntry;
-  settle_all(true);
+  settle_all();
   self().store_helper_args(inst);
   // The helper sees and may change the whole state, and destroys registers.
   cache_.write_back_all(true);

@@ -156,8 +156,9 @@ void Emitter::branch(const Inst& inst, Condition cond, bool immediate) {
     const asmjit::Label out = as_.newLabel();
     as_.j(back_if_taken ? x86::negateCond(back) : back, out);
     count(back_if_taken ? Way::taken : Way::not_taken);
-    go_round(unfinished());
-    cold(out, [this, back_if_taken, rest = unfinished(), &other = back_if_taken ? not_taken : taken] {
+    const Unfinished rest = unfinished();
+    go_round(rest);
+    cold(out, [this, back_if_taken, rest, &other = back_if_taken ? not_taken : taken] {
       count(back_if_taken ? Way::not_taken : Way::taken);
       finish(rest);
       leave_loop();
