@@ -50,12 +50,6 @@ int make_memfd() noexcept {
   return fd;
 }
 
-bool register_core_synchronisation() noexcept {
-  static const bool available =
-      syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0;
-  return available;
-}
-
 }  // namespace
 
 const char* to_string(CodeMemoryKind kind) noexcept {
@@ -127,7 +121,7 @@ Result<void> CodeMemory::map(CodeMemoryKind kind) {
       return Error{ErrorCode::not_supported, refused("a second mapping of executable memory")};
     }
   }
-  can_synchronise_cores_ = register_core_synchronisation();
+  can_synchronise_cores_ = register_process();
   return {};
 }
 
@@ -251,6 +245,12 @@ bool CodeMemory::wait_for_code(const void* fault_addr, const void* pc) const noe
     nanosleep(&pause, nullptr);
   }
   return true;
+}
+
+bool CodeMemory::register_process() noexcept {
+  static const bool available =
+      syscall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0;
+  return available;
 }
 
 void CodeMemory::synchronise_cores() const noexcept {

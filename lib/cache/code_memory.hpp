@@ -88,6 +88,9 @@ class CodeMemory {
   /// until the page is executable again and returns true: try again. Async-signal-safe.
   bool wait_for_code(const void* fault_addr, const void* pc) const noexcept;
 
+  /// Has the kernel prepare for synchronise_cores; `create` sees to it too. Once in a process, and best while
+  /// that has one thread: it takes a microsecond then, and some ten milliseconds later.
+  static bool register_process() noexcept;
   /// All threads of the process forget instructions that they may have fetched ahead. To be called when a
   /// chunk has been discarded, or else between writing code where other code was executed before and letting
   /// anybody execute it.

@@ -21,6 +21,8 @@ ExecutionContext::Impl::Impl(const ContextConfig& config)
       ir_cache_(translator_, changes_, epochs_, stats_),
       registry_(std::make_shared<engine::VcpuRegistry>(epochs_, stats_)) {
   if (config_.memory != nullptr) config_.memory->add_observer(this);
+  // The compiler may come when the guest has started threads, and they would stand still for it.
+  cache::CodeMemory::register_process();
 }
 
 ExecutionContext::Impl::~Impl() {

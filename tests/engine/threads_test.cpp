@@ -1,5 +1,9 @@
 // Several vCPUs on one context while its blocks come and go. Meant for ThreadSanitizer and AddressSanitizer
 // as well.
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <thread>
 #include <vector>
 
@@ -10,6 +14,17 @@
 
 namespace ashlar::test {
 namespace {
+
+/// Nothing in this executable compiles, hence nothing else registers.
+TEST_CASE("a context registers the process for what a compiler needs, while there may be one thread only") {
+  const auto synchronise = [] {
+    return syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0;
+  };
+  const long known = syscall(__NR_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+  if (known < 0 || (known & MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) == 0) return;
+  const ToyMachine m;
+  CHECK(synchronise());
+}
 
 TEST_CASE("threads that ask for one block at a time translate it once") {
   for (int round = 0; round < 20; ++round) {
