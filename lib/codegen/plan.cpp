@@ -64,37 +64,65 @@ void Plan::find_next_uses(const ir::Block& block) {
   present_ = std::bit_cast<ir::OpTraits>(present);
 }
 
-Plan::Checked* Plan::CheckedSet::find(Value v) {
+const Plan::Checked* Plan::CheckedSet::find(const Address& address) const {
   for (std::size_t i = 0; i < count; ++i)
-    if (all[i].word == v.word) return &all[i];
+    if (all[i].address == address) return &all[i];
   return nullptr;
 }
 
 void Plan::CheckedSet::drop(Value v) {
-  if (Checked* const known = find(v)) *known = all[--count];
+  for (std::size_t i = count; i-- > 0;)
+    if (all[i].address.reads(v.word)) all[i] = all[--count];
 }
 
-void Plan::CheckedSet::add(Value v, std::int64_t offset) {
-  drop(v);
+void Plan::CheckedSet::add(const Checked& checked) {
+  for (std::size_t i = 0; i < count; ++i)
+    if (all[i].address == checked.address) {
+      all[i] = checked;
+      return;
+    }
   if (count == kMax) {
     std::move(all.begin() + 1, all.end(), all.begin());
     --count;
   }
-  all[count++] = {v.word, offset};
+  all[count++] = checked;
 }
 
 void Plan::CheckedSet::intersect(const CheckedSet& other) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto end = other.all.begin() + static_cast<std::ptrdiff_t>(other.count);
-    if (std::find(other.all.begin(), end, all[i]) != end) all[kept++] = all[i];
+    const Checked* const theirs = other.find(all[i].address);
+    if (theirs == nullptr) continue;
+    const Checked mine = all[i];
+    all[kept++] = {mine.address, std::min(mine.low, theirs->low), std::max(mine.high, theirs->high)};
   }
   count = kept;
 }
 
-void Plan::CheckedSet::survive(std::span<const Inst> insts) {
-  for (const Inst& inst : insts)
-    if (!inst.dst.is_none()) drop(inst.dst);
+void Plan::CheckedSet::keep_stable(const CheckedSet& other) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Checked* const theirs = other.find(all[i].address);
+    if (theirs != nullptr && all[i].low <= theirs->low && theirs->high <= all[i].high) all[kept++] = all[i];
+  }
+  count = kept;
+}
+
+void Plan::CheckedSet::advance(Value v, std::int64_t by, std::int64_t slack) {
+  for (std::size_t i = count; i-- > 0;) {
+    Checked& c = all[i];
+    if (!c.address.reads(v.word)) continue;
+    std::int64_t delta = c.address.word == v.word ? by : 0;
+    if (c.address.index == v.word) delta += by << c.address.shift;
+    c.low += delta;
+    c.high += delta;
+    if (c.low <= -slack || c.high >= slack) c = all[--count];
+  }
+}
+
+bool Plan::CheckedSet::operator==(const CheckedSet& other) const {
+  return std::equal(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), other.all.begin(),
+                    other.all.begin() + static_cast<std::ptrdiff_t>(other.count));
 }
 
 void Plan::find_joins(const ir::Block& block) {
@@ -119,61 +147,142 @@ void Plan::find_joins(const ir::Block& block) {
 void Plan::find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head) {
   CheckedSet known;
   arrivals_.clear();
+  sums_.clear();
   const bool thorough = loop_head != 0;
   if (thorough) ranges_.begin(slack);
   const auto boundaries = block.boundaries();
-  std::size_t boundary = 0;
   const auto insts = block.insts();
-  for (std::size_t n = 0; n < insts.size(); ++n) {
-    if (thorough || !arrivals_.empty()) {
-      for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary) {
-        for (const Arrival& arrival : arrivals_)
-          if (arrival.boundary == boundary) known.intersect(arrival.checked);
-        if (!thorough || !boundaries[boundary].join) continue;
-        ranges_.begin(slack);
-        if (boundary == loop_head) known.survive(insts.subspan(n));
-      }
-    }
-    const Inst& inst = insts[n];
-    if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
-    if (ir::traits_of(inst.op).accesses_memory) {
-      const ir::Form form = ir::op_info(inst.op).form;
-      const std::int64_t disp = form == ir::Form::ld || form == ir::Form::st ? inst.imm : 0;
-      const auto is_near = [&](const Checked* word, std::int64_t low, std::int64_t high) {
-        return word != nullptr && std::abs(word->offset + low) < slack &&
-               std::abs(word->offset + high) < slack;
-      };
-      std::optional<Ranges::Sum> sum;
-      // Atomics check their alignment together with their window.
-      if (thorough && (form == ir::Form::ld || form == ir::Form::st)) sum = ranges_.of(inst.a);
-      if (sum &&
-          (!sum->base.is_slot() || std::abs(sum->low + disp) >= slack || std::abs(sum->high + disp) >= slack))
-        sum.reset();
-      if (!is_near(known.find(inst.a), disp, disp) &&
-          !(sum && is_near(known.find(sum->base), sum->low + disp, sum->high + disp))) {
-        insts_[n].needs_check = true;
-        if (sum) {
-          insts_[n].check_instead = sum->base;
-          known.add(sum->base, 0);
-        } else if (std::abs(disp) < slack && !inst.a.is_zero()) {
-          // Only a check of the base itself (small displacement) says something about the base.
-          known.add(inst.a, 0);
+  const auto run = [&](std::size_t n, std::size_t end, std::size_t boundary, auto&& leads_back) {
+    for (; n < end; ++n) {
+      if (thorough || !arrivals_.empty()) {
+        for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary) {
+          for (const Arrival& arrival : arrivals_)
+            if (arrival.boundary == boundary) known.intersect(arrival.checked);
+          if (!thorough || !boundaries[boundary].join) continue;
+          ranges_.begin(slack);
+          sums_.clear();
         }
       }
-    }
-    if (thorough) ranges_.execute(inst);
-    if (inst.op == Opcode::call_helper) known.count = 0;
-    if (inst.dst.is_none() || known.count == 0) continue;
-    if (inst.op == Opcode::add64_i || inst.op == Opcode::mov64) {
-      const std::int64_t delta = inst.op == Opcode::mov64 ? 0 : inst.imm;
-      const Checked* base = known.find(inst.a);
-      if (base != nullptr && std::abs(base->offset + delta) < slack) {
-        known.add(inst.dst, base->offset + delta);
-        continue;
+      const Inst& inst = insts[n];
+      if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
+      if (ir::traits_of(inst.op).accesses_memory) find_check(inst, insts_[n], known, slack, thorough);
+      if (thorough) {
+        leads_back(inst);
+        ranges_.execute(inst);
       }
+      if (thorough || known.count != 0) follow(inst, known, slack, thorough);
     }
+  };
+  if (!thorough) {
+    run(0, insts.size(), 0, [](const Inst&) {});
+    return;
+  }
+  const std::size_t head = boundaries[loop_head].first_inst;
+  run(0, head, 0, [](const Inst&) {});
+  for (const Arrival& arrival : arrivals_)
+    if (arrival.boundary == loop_head) known.intersect(arrival.checked);
+  const std::size_t arrivals = arrivals_.size();
+  // What the first copy of the body knows at its end, the second knows where it begins, as far as it leaves
+  // things so wherever it leads back: a pointer that is accessed in each round, and goes on by less than the
+  // guards swallow, needs no check.
+  const auto is_own = [&](std::uint16_t exit) { return block.exits()[exit].target == block.key(); };
+  constexpr unsigned kWidenings = 2;
+  for (unsigned round = 0;; ++round) {
+    const CheckedSet at_head = known;
+    CheckedSet back = known;
+    bool first = true;
+    const auto leads_back = [&](const Inst& inst) {
+      const ir::Form form = ir::op_info(inst.op).form;
+      const bool branch = form == ir::Form::brr || form == ir::Form::bri;
+      const bool exit = form == ir::Form::xrr || form == ir::Form::xri;
+      if (!(branch || exit || form == ir::Form::jmp)) return;
+      if (!is_own(inst.exit()) && !(branch && is_own(inst.exit_not()))) return;
+      if (first) {
+        back = known;
+        first = false;
+      } else {
+        back.intersect(known);
+      }
+    };
+    arrivals_.resize(arrivals);
+    for (std::size_t n = head; n < insts.size(); ++n) {
+      insts_[n].needs_check = false;
+      insts_[n].check_instead = {};
+    }
+    run(head, insts.size(), loop_head, leads_back);
+    known = at_head;
+    if (round < kWidenings) {
+      known.intersect(back);
+    } else {
+      known.keep_stable(back);
+    }
+    if (known == at_head) return;
+  }
+}
+
+/// Says whether an access has to look at its base, and what is known behind it.
+void Plan::find_check(const Inst& inst, InstPlan& plan, CheckedSet& known, std::int64_t slack,
+                      bool thorough) {
+  const ir::Form form = ir::op_info(inst.op).form;
+  const std::int64_t disp = form == ir::Form::ld || form == ir::Form::st ? inst.imm : 0;
+  const auto is_near = [&](const Checked* word, std::int64_t low, std::int64_t high) {
+    return word != nullptr && word->low + low > -slack && word->high + high < slack;
+  };
+  std::optional<Ranges::Sum> sum;
+  // Atomics check their alignment together with their window.
+  if (thorough && (form == ir::Form::ld || form == ir::Form::st)) sum = ranges_.of(inst.a);
+  if (sum &&
+      (!sum->base.is_slot() || std::abs(sum->low + disp) >= slack || std::abs(sum->high + disp) >= slack))
+    sum.reset();
+  const bool small = std::abs(disp) < slack;
+  if (!is_near(known.find(inst.a), disp, disp) &&
+      !(sum && is_near(known.find(sum->base), sum->low + disp, sum->high + disp))) {
+    plan.needs_check = true;
+    if (sum) {
+      plan.check_instead = sum->base;
+      known.add(sum->base, 0);
+    } else if (small && !inst.a.is_zero()) {
+      // Only a check of the base itself (small displacement) says something about the base.
+      known.add(inst.a, 0);
+    }
+  }
+  // (A store-conditional may fail without having looked.)
+  if (!thorough || !small || inst.a.is_zero() || !(form == ir::Form::ld || form == ir::Form::st)) return;
+  // It lies in the window now, or nobody goes on here.
+  known.add(inst.a, -disp);
+  for (const Sum& s : sums_)
+    if (s.word == inst.a.word) known.add({s.is, -disp, -disp});
+}
+
+/// What becomes of checked addresses when the instruction writes.
+void Plan::follow(const Inst& inst, CheckedSet& known, std::int64_t slack, bool thorough) {
+  if (inst.op == Opcode::call_helper) known.count = 0;
+  if (inst.dst.is_none()) return;
+  std::optional<Address> is;
+  if (thorough) {
+    std::erase_if(sums_, [&](const Sum& s) { return s.word == inst.dst.word || s.is.reads(inst.dst.word); });
+    constexpr unsigned kMostShift = 16;  // so that nothing overflows
+    const bool scaled = inst.op == Opcode::addshl64 && inst.aux() <= kMostShift;
+    if ((scaled || inst.op == Opcode::add64) && !inst.a.is_zero() && !inst.b.is_zero()) {
+      is = Address{inst.b.word, inst.a.word, static_cast<std::uint8_t>(scaled ? inst.aux() : 0)};
+      // One order of those that may be exchanged.
+      if (!scaled && is->word > is->index) std::swap(is->word, is->index);
+    }
+  }
+  std::optional<Checked> made;
+  const bool moves = inst.op == Opcode::add64_i || inst.op == Opcode::mov64;
+  const std::int64_t delta = inst.op == Opcode::add64_i ? inst.imm : 0;
+  if (const Checked* const base = moves ? known.find(inst.a) : is ? known.find(*is) : nullptr) {
+    made = Checked{{inst.dst.word}, base->low + delta, base->high + delta};
+    if (made->low <= -slack || made->high >= slack) made.reset();
+  }
+  if (thorough && inst.op == Opcode::add64_i && inst.dst == inst.a) {
+    known.advance(inst.dst, inst.imm, slack);
+  } else {
     known.drop(inst.dst);
   }
+  if (made) known.add(*made);
+  if (is && !is->reads(inst.dst.word)) sums_.push_back({inst.dst.word, *is});
 }
 
 }  // namespace ashlar::codegen

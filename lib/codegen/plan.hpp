@@ -52,35 +52,61 @@ class Plan {
   void find_next_uses(const ir::Block& block);
   void find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head);
 
-  /// A base that passed the check stays good until it is overwritten; a value made from it by adding a
-  /// constant inherits that with an offset, as long as offset plus displacement stays within the guards.
-  struct Checked {
+  /// What addresses are known by: the value of `word`, and of `index` shifted left by `shift` if there is
+  /// one.
+  struct Address {
     std::int16_t word;
-    std::int64_t offset;  ///< the value of `word` is a checked address plus this
+    std::int16_t index = kNoIndex;
+    std::uint8_t shift = 0;
+    bool operator==(const Address&) const = default;
+    bool reads(std::int16_t w) const { return word == w || index == w; }
+    static constexpr std::int16_t kNoIndex = INT16_MIN;
+  };
+  /// A base that passed the check stays good until it is overwritten; a value made from it by adding a
+  /// constant inherits that with an offset, as long as offset plus displacement stays within the guards. What
+  /// has been accessed passes as well: it lies in the window.
+  struct Checked {
+    Address address;
+    std::int64_t low, high;  ///< the value of `address` is a checked address plus something between these
     bool operator==(const Checked&) const = default;
   };
   struct CheckedSet {
-    static constexpr std::size_t kMax = 12;
+    static constexpr std::size_t kMax = 16;
     std::array<Checked, kMax> all;
     std::size_t count = 0;
 
-    Checked* find(ir::Value v);
+    const Checked* find(const Address& address) const;
+    const Checked* find(ir::Value v) const { return find(Address{v.word}); }
+    /// Drops what the word is part of.
     void drop(ir::Value v);
-    void add(ir::Value v, std::int64_t offset);
-    /// Keeps what is in both.
+    void add(const Checked& checked);
+    void add(ir::Value v, std::int64_t offset) { add({{v.word}, offset, offset}); }
+    /// Keeps what is in both, with the bounds of both.
     void intersect(const CheckedSet& other);
-    /// Drops what these instructions write.
-    void survive(std::span<const ir::Inst> insts);
+    /// Drops what is not in `other` with bounds as wide.
+    void keep_stable(const CheckedSet& other);
+    /// The word's value grows by this.
+    void advance(ir::Value v, std::int64_t by, std::int64_t slack);
+    bool operator==(const CheckedSet& other) const;
   };
   /// What is known on the ways that lead to a join from before.
   struct Arrival {
     std::uint16_t boundary;
     CheckedSet checked;
   };
+  /// A word that is a sum now.
+  struct Sum {
+    std::int16_t word;
+    Address is;
+  };
+
+  void find_check(const ir::Inst& inst, InstPlan& plan, CheckedSet& known, std::int64_t slack, bool thorough);
+  void follow(const ir::Inst& inst, CheckedSet& known, std::int64_t slack, bool thorough);
 
   std::vector<InstPlan> insts_;
   std::vector<Arrival> arrivals_;
   Ranges ranges_;
+  std::vector<Sum> sums_;  ///< what is thought about where a block is worth it
   /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
   /// of an earlier block, and means none.
   std::array<std::uint64_t, WordIndex::kCount + 1> next_{};

@@ -1,11 +1,14 @@
 // Emitted code against the interpreter: the same random blocks from the same states, complete states compared
 // after each. Linked and single-block code, with and without fuel, with each CPU feature switched off.
 #include <doctest/doctest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include <ashlar/ir_text.hpp>
 
@@ -240,6 +243,152 @@ TEST_CASE("loops whose body is there twice") {
   second_copies +=
       lockstep(84, config, kLinked, codegen::detect_host_features(), block_count(4000), true, true);
   if (NativeMachine::available()) CHECK(second_copies > block_count(4000) / 4);
+}
+
+/// A loop of accesses through pointers and indices that go on by constants, in text.
+std::string strider(test::Rng& rng) {
+  static constexpr std::array<int, 14> kSteps = {1,    -1,    8,     -8,    16,     24,    -2048,
+                                                 4096, 20000, 30000, 32767, -32767, 32768, 40000};
+  static constexpr std::array<int, 10> kDisplacements = {0, 0, 0, 8, -8, 100, -2048, 30000, -30000, 40000};
+  const auto pick = [&](const auto& from) { return std::to_string(from[rng.below(from.size())]); };
+  const auto pointer = [&] { return "x" + std::to_string(1 + rng.below(4)); };
+  const auto access = [&](const std::string& base) {
+    const int displacement = kDisplacements[rng.below(kDisplacements.size())];
+    const std::string place =
+        "[" + base + (displacement < 0 ? " - " : " + ") + std::to_string(std::abs(displacement)) + "]";
+    switch (rng.below(4)) {
+      case 0:
+        return "ld64 x5, " + place;
+      case 1:
+        return "ld8u x9, " + place;
+      case 2:
+        return "st32 " + place + ", x6";
+      default:
+        return "st8 " + place + ", x5";
+    }
+  };
+  std::string text = "block 0x100 {\n";
+  const unsigned length = 3 + static_cast<unsigned>(rng.below(7));
+  const auto address_of = [](unsigned n) { return "0x" + test::hex(0x100 + 4 * n).substr(2); };
+  const unsigned target = rng.percent(40) ? 2 + static_cast<unsigned>(rng.below(length - 2)) : length;
+  for (unsigned n = 0; n < length; ++n) {
+    text += "@" + address_of(n) + " 4" + (n == target ? " join" : "") + ":\n  ";
+    if (n == 0 && target < length) {
+      text += "exit_ltu_i x10, " + std::to_string(rng.below(40)) + " -> " + address_of(target);
+    } else if (rng.percent(45)) {
+      text += access(pointer());
+    } else if (rng.percent(50)) {
+      const std::string to = rng.percent(30) ? "x6" : pointer();
+      text += "add64_i " + to + ", " + (rng.percent(85) ? to : pointer()) + ", " + pick(kSteps);
+    } else if (rng.percent(10)) {
+      text += "mov64 " + pointer() + ", " + pointer();
+    } else {
+      const std::string index = rng.percent(60) ? "x6" : "x8";
+      if (index == "x8") text += "and64_i x8, x6, 255\n  ";
+      text += rng.percent(50)
+                  ? "add64 x8, " + index + ", " + pointer()
+                  : "addshl64 x8, " + index + ", " + pointer() + ", #" + std::to_string(rng.below(4));
+      text += "\n  " + access("x8");
+    }
+    text += "\n";
+  }
+  text += "@" + address_of(length) + " 4:\n  add64_i x7, x7, -1\n  sub64 x10, x7, x11\n";
+  text += "@" + address_of(length + 1) + " 4:\n  br_ne_i x7, 0 -> 0x100, 0x300\n}\n";
+  return text;
+}
+
+/// Memory around a window's guard regions, so that what gets past them does not fault.
+class Surroundings {
+ public:
+  explicit Surroundings(const FlatMemory& memory) {
+    const auto base = reinterpret_cast<std::uintptr_t>(memory.base());
+    constexpr std::uint64_t kGuards = FlatMemory::kGuardSize;
+    map(base - kGuards - kSize);
+    map(base + memory.size() + kGuards + FlatMemory::page_size());
+  }
+  ~Surroundings() {
+    for (void* const part : parts_) munmap(part, kSize);
+  }
+  Surroundings(const Surroundings&) = delete;
+  Surroundings& operator=(const Surroundings&) = delete;
+
+ private:
+  static constexpr std::uint64_t kSize = 2 << 20;
+  void map(std::uintptr_t at) {
+    void* const part = mmap(reinterpret_cast<void*>(at), kSize, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (part != MAP_FAILED) parts_.push_back(part);
+  }
+  std::vector<void*> parts_;
+};
+
+TEST_CASE("pointers that go on in loops fault where they leave the window") {
+  if (!NativeMachine::available()) return;
+  NativeMachine machine(test::test_layout(), test::test_helpers(), codegen::detect_host_features());
+  machine.set_optimise(true, true);
+  auto memory_a = test::make_test_memory();
+  auto memory_b = test::make_test_memory();
+  // All of it, so that only the window's ends stop anybody.
+  for (const auto& memory : {memory_a, memory_b})
+    REQUIRE(memory->map({{0}, test::kWindow}, Perm::read | Perm::write));
+  const Surroundings around_a(*memory_a), around_b(*memory_b);
+  auto a = Vcpu::create(test::test_layout(), memory_a.get());
+  auto b = Vcpu::create(test::test_layout(), memory_b.get());
+  REQUIRE(a);
+  REQUIRE(b);
+  Vcpu& interpreted = **a;
+  Vcpu& native = **b;
+  test::Rng rng(91);
+  unsigned faults = 0, unchecked = 0;
+  for (unsigned i = 0; i < block_count(4000); ++i) {
+    const std::string text = strider(rng);
+    auto parsed = ir::parse(text, test::test_layout());
+    REQUIRE_MESSAGE(parsed, (parsed ? "" : parsed.error().message), text);
+    const ir::BlockPtr block = std::move(parsed).value();
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      test::scramble(interpreted, rng);
+      const auto near_window = [&] {
+        static constexpr std::array<std::uint64_t, 5> kPlaces = {0, test::kWindow, test::kWindow / 2,
+                                                                 test::kWindow + 32768, 0x8000'0000'0000};
+        return kPlaces[rng.below(rng.percent(95) ? 3 : 5)] + rng.below(256) - 128;
+      };
+      for (unsigned slot = 1; slot <= 4; ++slot) interpreted.set_slot(slot, near_window());
+      interpreted.set_slot(6, rng.percent(90) ? rng.below(64) : near_window());
+      interpreted.set_slot(7, 1 + rng.below(40));
+      interpreted.set_slot(11, rng.below(8));
+      test::copy_state(native, interpreted);
+      for (Vcpu* v : {&interpreted, &native}) {
+        v->set_pc(block->key().addr);
+        v->set_mode(block->key().mode);
+      }
+      const auto finish = [&](Vcpu& vcpu, BlockEnd end, std::int64_t start) {
+        for (;;) {
+          if (start >= 0)
+            end = NativeMachine::interpret(vcpu, *block, test::test_helpers(), false,
+                                           static_cast<std::uint32_t>(start));
+          start = -1;
+          if (end.outcome != interp::Outcome::block_done) return end;
+          if (vcpu.key() == block->key()) start = 0;
+          for (const ir::Boundary& boundary : block->boundaries())
+            if (boundary.join && boundary.pc == vcpu.pc()) start = boundary.first_inst;
+          if (start < 0) return end;
+        }
+      };
+      const BlockEnd got = finish(native, machine.run(native, *block, kLinked), -1);
+      const BlockEnd wanted = finish(interpreted, {}, 0);
+      std::string diff = test::difference(interpreted, native);
+      if (wanted.outcome != got.outcome) diff += "ends differ\n";
+      if (!diff.empty()) {
+        FAIL("block ", i, " repeat ", repeat, "\n", diff, "interpreter: ", describe(wanted),
+             ", native: ", describe(got), "\n", text, machine.listing(*block, test::test_layout(), kLinked));
+      }
+      faults += wanted.outcome == interp::Outcome::fault ? 1 : 0;
+    }
+    REQUIRE(machine.peeled());
+    if (machine.emitted().check_faults.size() < machine.emitted().access_faults.size() / 2) ++unchecked;
+  }
+  CHECK(faults > block_count(4000) / 2);
+  CHECK(unchecked > block_count(4000) / 10);
 }
 
 TEST_CASE("side exits that go on at joins") {

@@ -208,16 +208,17 @@ void Emitter::call_and_return(std::uint16_t target_exit, std::uint16_t return_ex
   transfer();
   const ir::Exit& back = block_->exits()[return_exit];
   const std::uint64_t expected = back.target.addr.value;
+  std::uint32_t compare_from = here();
   if (static_cast<std::int64_t>(expected) == static_cast<std::int32_t>(expected)) {
     as_.cmp(x86::rax, Imm(static_cast<std::int32_t>(expected)));
   } else {
     as_.mov(x86::rcx, Imm(expected));
+    compare_from = here();
     as_.cmp(x86::rax, x86::rcx);
   }
-  const asmjit::Label elsewhere = as_.newLabel();
-  as_.jne(elsewhere);
-  leave_by(new_site(back, ExitKind::direct));
-  cold(elsewhere, [this] { jump_entry(RuntimeEntry::jump_probe); });
+  link_branch(new_site(back, ExitKind::direct), x86::CondCode::kE, compare_from);
+  seldom();
+  jump_entry(RuntimeEntry::jump_probe);
   cold(full, [this, go, target_exit] {
     // An indirect call has noticed attention bits by the jump cache.
     if (target_exit != Inst::kNoExit) attention_check(block_->exits()[target_exit]);
@@ -265,13 +266,13 @@ void Emitter::indirect(const Inst& inst) {
     as_.ret();
     return;
   }
-  // Everything cached has been stored: rcx is free.
+  // Everything cached has been stored: rcx and rdx are free.
   const asmjit::Label miss = as_.newLabel();
-  probe_jump_cache(as_, miss);
+  const x86::Mem code = probe_jump_cache(as_, miss);
   if (static_cast<ir::JumpHint>(inst.aux()) == ir::JumpHint::call && inst.exit() != Inst::kNoExit) {
-    call_and_return(Inst::kNoExit, inst.exit(), [this] { as_.call(x86::qword_ptr(x86::rcx, 8)); });
+    call_and_return(Inst::kNoExit, inst.exit(), [this, &code] { as_.call(code); });
   } else {
-    as_.jmp(x86::qword_ptr(x86::rcx, 8));
+    as_.jmp(code);
   }
   cold(miss, [this] { jump_entry(RuntimeEntry::jump_miss); });
 }

@@ -60,16 +60,18 @@ inline x86::Mem frame_mem(std::int32_t offset, std::uint32_t size = 8) {
   return x86::Mem(kState, offset - kStateBias, size);
 }
 
-/// Finds rax's entry of the jump cache: rcx points to it, or control goes to `miss`. Destroys rcx alone.
+/// Finds rax's entry of the jump cache and gives the operand that holds its code, or control goes to `miss`.
+/// Destroys rcx and rdx alone.
 template <typename Assembler>
-void probe_jump_cache(Assembler& as, const asmjit::Label& miss) {
+x86::Mem probe_jump_cache(Assembler& as, const asmjit::Label& miss) {
+  // Addresses of instructions are even: the bits above the lowest, as they stand, are the index times 2.
   static_assert(sizeof(codegen::JumpCacheEntry) == 16);
   as.mov(x86::ecx, x86::eax);
-  as.shl(x86::ecx, asmjit::Imm(3));
-  as.and_(x86::ecx, asmjit::Imm((codegen::JumpCache::kEntries - 1) * 16));
-  as.add(x86::rcx, frame_mem(offsetof(VcpuHot, jump_cache)));
-  as.cmp(x86::rax, x86::qword_ptr(x86::rcx));
+  as.and_(x86::ecx, asmjit::Imm((codegen::JumpCache::kEntries - 1) * 2));
+  as.mov(x86::rdx, frame_mem(offsetof(VcpuHot, jump_cache)));
+  as.cmp(x86::rax, x86::qword_ptr(x86::rdx, x86::rcx, 3));
   as.jne(miss);
+  return x86::qword_ptr(x86::rdx, x86::rcx, 3, offsetof(codegen::JumpCacheEntry, code));
 }
 
 }  // namespace ashlar::host_x64

@@ -200,8 +200,7 @@ class Writer {
     as_.bind(probe_);
     as_.mov(x86::rsp, cold(ASHLAR_COLD_OFFSET(host_sp)));
     const asmjit::Label miss = as_.newLabel();
-    probe_jump_cache(as_, miss);
-    as_.jmp(x86::qword_ptr(x86::rcx, 8));
+    as_.jmp(probe_jump_cache(as_, miss));
     as_.bind(miss);
     as_.jmp(cold(ASHLAR_COLD_OFFSET(entries) + 8 * static_cast<std::int32_t>(RuntimeEntry::jump_miss)));
   }
