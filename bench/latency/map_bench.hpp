@@ -22,8 +22,14 @@ inline constexpr std::size_t kMapKeys = 4096;
 inline BlockKey map_key(std::size_t i) { return {{0x10000 + 44 * i}, 0}; }
 
 struct MapValue {
-  std::size_t number;
+  BlockKey name;
+  BlockKey key() const { return name; }
 };
+inline std::vector<MapValue> map_values() {
+  std::vector<MapValue> values(kMapKeys);
+  for (std::size_t i = 0; i < kMapKeys; ++i) values[i].name = map_key(i);
+  return values;
+}
 
 /// A Map is made from the values and enters kMapKeys of them under their keys. A Map::User is one of the
 /// threads that use it: `find` gives the value or null, `replace` removes a key and enters it again.
@@ -31,7 +37,7 @@ struct MapValue {
 /// `first`: of the kMapKeys keys that are looked up. One in `write_every` operations replaces; 0: none.
 template <typename Map>
 void look_up(benchmark::State& state, std::size_t first, unsigned write_every) {
-  static std::vector<MapValue> values(kMapKeys);
+  static std::vector<MapValue> values = map_values();
   static std::unique_ptr<Map> map;
   // The loop below begins and ends with a barrier over all threads.
   if (state.thread_index() == 0) map = std::make_unique<Map>(values);

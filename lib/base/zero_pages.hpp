@@ -1,10 +1,12 @@
-// Large tables that begin as zeros and of which often little is used: pages of their own, which the host
-// provides when they are first touched. Used by the engine.
+// Tables that begin as zeros. ZeroPages: large, and often little of it is used; pages of its own, which the
+// host provides when they are first touched. ZeroArray: of any size, and used all over; its pages come all at
+// once. Used by the engine and the caches.
 #pragma once
 
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <type_traits>
@@ -39,6 +41,45 @@ class ZeroPages {
   T* operator->() const noexcept { return at_; }
 
  private:
+  T* at_;
+};
+
+/// Owns `count` Ts whose bytes are all zero at first. Throws std::bad_alloc.
+template <typename T>
+class ZeroArray {
+ public:
+  static_assert(std::is_trivially_destructible_v<T> && std::is_standard_layout_v<T> &&
+                alignof(T) <= alignof(std::max_align_t));
+
+  explicit ZeroArray(std::size_t count) : bytes_(count * sizeof(T)) {
+    void* at;
+    if (bytes_ < kOwnPages) {
+      at = std::calloc(count, sizeof(T));
+    } else {
+      // A page at a time, each costs a fault.
+      at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+      if (at == MAP_FAILED) at = nullptr;
+    }
+    if (at == nullptr) throw std::bad_alloc();
+    at_ = static_cast<T*>(at);
+  }
+  ~ZeroArray() {
+    if (bytes_ < kOwnPages) {
+      std::free(static_cast<void*>(at_));
+    } else {
+      munmap(static_cast<void*>(at_), bytes_);
+    }
+  }
+  ZeroArray(const ZeroArray&) = delete;
+  ZeroArray& operator=(const ZeroArray&) = delete;
+
+  T& operator[](std::size_t i) const noexcept { return at_[i]; }
+  T* get() const noexcept { return at_; }
+
+ private:
+  static constexpr std::size_t kOwnPages = std::size_t{16} << 10;
+
+  const std::size_t bytes_;
   T* at_;
 };
 

@@ -18,6 +18,7 @@
 #include <ashlar/types.hpp>
 
 #include "base/assert.hpp"
+#include "base/zero_pages.hpp"
 #include "cache/epoch.hpp"
 
 namespace ashlar::cache {
@@ -25,11 +26,13 @@ namespace ashlar::cache {
 /// What a thread does that asks for a key that another thread is making.
 enum class OnBusy : std::uint8_t { wait, leave };
 
-/// The table does not own its values. Thread-safe; `find` and `claim` only inside the epoch domain.
+/// The table does not own its values, which must have `BlockKey key() const` and be kept, when they are
+/// removed, until nobody can be inside. Thread-safe; `find` and `claim` only inside the epoch domain.
 ///
-/// Each shard is an array with open addressing. A slot belongs to one key from its first use until the shard
-/// grows, so that readers compare keys without caring for writers: a key is written before its tag, and never
-/// again. Removing a key empties the value and leaves the key. Growing copies into a new array and retires
+/// Each shard is an array with open addressing, of which a slot has a hash and a value: small, because a
+/// program that runs once touches the table in a new place for each block. A slot belongs to one hash from
+/// its first use until the shard grows, so that readers compare without caring for writers; whose value it
+/// is, the value says. Removing a key empties the slot's value. Growing copies into a new array and retires
 /// the old one; a reader that is still in the old one sees what stood there, as if it had come earlier.
 template <typename T>
 class BlockTable {
@@ -48,8 +51,7 @@ class BlockTable {
   /// The value of a key, or null. Wait-free.
   T* find(const BlockKey& key) const noexcept {
     const std::uint64_t hash = hash_of(key);
-    const Slot* slot = find_slot(*shard_of(hash).slots.load(std::memory_order_acquire), hash, key);
-    return slot != nullptr ? slot->value.load(std::memory_order_acquire) : nullptr;
+    return look_up(*shard_of(hash).slots.load(std::memory_order_acquire), hash, key).value;
   }
 
   struct Claim {
@@ -63,10 +65,8 @@ class BlockTable {
     Shard& shard = shard_of(hash);
     std::unique_lock lock(shard.mutex);
     for (bool patient = true;; patient = false) {
-      const Slot* slot = find_slot(*shard.slots.load(std::memory_order_relaxed), hash, key);
-      if (slot != nullptr) {
-        if (T* value = slot->value.load(std::memory_order_relaxed)) return {value, false};
-      }
+      if (T* const value = look_up(*shard.slots.load(std::memory_order_relaxed), hash, key).value)
+        return {value, false};
       if (std::find(shard.claims.begin(), shard.claims.end(), key) == shard.claims.end()) {
         shard.claims.push_back(key);
         return {nullptr, true};
@@ -89,7 +89,7 @@ class BlockTable {
     const std::uint64_t hash = hash_of(key);
     Shard& shard = shard_of(hash);
     std::lock_guard lock(shard.mutex);
-    slot_for(shard, hash, key).value.store(value, std::memory_order_release);
+    slot_for(shard, hash).value.store(value, std::memory_order_release);
     ++shard.live;
     settle(shard, key);
   }
@@ -105,10 +105,9 @@ class BlockTable {
     const std::uint64_t hash = hash_of(key);
     Shard& shard = shard_of(hash);
     std::lock_guard lock(shard.mutex);
-    Slot* slot = find_slot(*shard.slots.load(std::memory_order_relaxed), hash, key);
-    if (slot == nullptr || slot->value.load(std::memory_order_relaxed) != value || value == nullptr)
-      return false;
-    slot->value.store(nullptr, std::memory_order_release);
+    const Found found = look_up(*shard.slots.load(std::memory_order_relaxed), hash, key);
+    if (found.value != value || value == nullptr) return false;
+    found.slot->value.store(nullptr, std::memory_order_release);
     --shard.live;
     return true;
   }
@@ -121,7 +120,7 @@ class BlockTable {
       std::lock_guard lock(shard.mutex);
       Slots& slots = *shard.slots.load(std::memory_order_relaxed);
       for (std::size_t i = 0; i <= slots.mask; ++i) {
-        if (T* value = slots.at[i].value.load(std::memory_order_relaxed)) function(*value);
+        if (T* value = slots[i].value.load(std::memory_order_relaxed)) function(*value);
       }
     }
   }
@@ -138,13 +137,17 @@ class BlockTable {
  private:
   struct Slot {
     std::atomic<std::uint64_t> tag{0};  ///< 0: free; else the key's hash, with bit 0 set
-    BlockKey key{};
     std::atomic<T*> value{nullptr};
   };
   struct Slots {
-    explicit Slots(std::size_t count) : mask(count - 1), at(std::make_unique<Slot[]>(count)) {}
+    explicit Slots(std::size_t count) : mask(count - 1), at(count) {}
+    Slot& operator[](std::size_t i) const { return at[i & mask]; }
     const std::size_t mask;
-    const std::unique_ptr<Slot[]> at;
+    const ZeroArray<Slot> at;
+  };
+  struct Found {
+    Slot* slot = nullptr;
+    T* value = nullptr;  ///< null: there is none
   };
   struct alignas(64) Shard {
     std::atomic<Slots*> slots{nullptr};
@@ -152,7 +155,7 @@ class BlockTable {
     std::condition_variable settled;
     std::vector<BlockKey> claims;
     std::size_t waiting = 0;  ///< threads, for claims to be settled
-    std::size_t used = 0;     ///< slots with a key
+    std::size_t used = 0;     ///< slots with a hash
     std::size_t live = 0;     ///< keys with a value
   };
 
@@ -173,45 +176,53 @@ class BlockTable {
   Shard& shard_of(std::uint64_t hash) { return shards_[hash >> (64 - kShardBits)]; }
   const Shard& shard_of(std::uint64_t hash) const { return shards_[hash >> (64 - kShardBits)]; }
 
-  static Slot* find_slot(Slots& slots, std::uint64_t hash, const BlockKey& key) noexcept {
-    Slot* const at = slots.at.get();
-    // Ends: at most half of the slots have a key.
+  static Found look_up(const Slots& slots, std::uint64_t hash, const BlockKey& key) noexcept {
+    // Ends: some slots are free.
     for (std::size_t i = hash >> 1;; ++i) {
-      Slot& slot = at[i & slots.mask];
+      Slot& slot = slots[i];
       const std::uint64_t tag = slot.tag.load(std::memory_order_acquire);
-      if (tag == tag_of(hash) && slot.key == key) return &slot;
-      if (tag == 0) return nullptr;
+      if (tag == tag_of(hash)) {
+        T* const value = slot.value.load(std::memory_order_acquire);
+        if (value != nullptr && value->key() == key) return {&slot, value};
+      } else if (tag == 0) {
+        return {};
+      }
     }
   }
 
-  static Slot& add_slot(Slots& slots, std::uint64_t hash, const BlockKey& key) noexcept {
-    std::size_t i = hash >> 1;
-    while (slots.at[i & slots.mask].tag.load(std::memory_order_relaxed) != 0) ++i;
-    Slot& slot = slots.at[i & slots.mask];
-    slot.key = key;
-    slot.tag.store(tag_of(hash), std::memory_order_release);
-    return slot;
+  /// A slot of the hash that has no value, or a free one.
+  static Slot& vacant(const Slots& slots, std::uint64_t hash) noexcept {
+    for (std::size_t i = hash >> 1;; ++i) {
+      Slot& slot = slots[i];
+      const std::uint64_t tag = slot.tag.load(std::memory_order_relaxed);
+      if (tag == 0 || (tag == tag_of(hash) && slot.value.load(std::memory_order_relaxed) == nullptr))
+        return slot;
+    }
   }
 
-  /// The slot of a key, which is new if need be. Under the shard's lock.
-  Slot& slot_for(Shard& shard, std::uint64_t hash, const BlockKey& key) {
+  /// Where the value of a key of this hash may stand that has none yet. Under the shard's lock.
+  Slot& slot_for(Shard& shard, std::uint64_t hash) {
     Slots* slots = shard.slots.load(std::memory_order_relaxed);
-    if (Slot* slot = find_slot(*slots, hash, key)) return *slot;
-    if ((shard.used + 1) * 2 > slots->mask + 1) slots = grow(shard, *slots);
+    Slot* slot = &vacant(*slots, hash);
+    if (slot->tag.load(std::memory_order_relaxed) != 0) return *slot;
+    if ((shard.used + 1) * 8 > (slots->mask + 1) * 5) slot = &vacant(*grow(shard, *slots), hash);
     ++shard.used;
-    return add_slot(*slots, hash, key);
+    slot->tag.store(tag_of(hash), std::memory_order_release);
+    return *slot;
   }
 
   Slots* grow(Shard& shard, Slots& old) {
-    // Four times what lives: a shard that has mostly lost its keys stays as large as it was.
+    // By what lives: a shard that has mostly lost its keys stays as large as it was.
     std::size_t count = kFirstSlots;
-    while (count < (shard.live + 1) * 4) count *= 2;
+    while (count < (shard.live + 1) * 2) count *= 2;
     auto grown = std::make_unique<Slots>(count);
     for (std::size_t i = 0; i <= old.mask; ++i) {
-      const Slot& slot = old.at[i];
-      T* const value = slot.value.load(std::memory_order_relaxed);
+      T* const value = old[i].value.load(std::memory_order_relaxed);
       if (value == nullptr) continue;
-      add_slot(*grown, hash_of(slot.key), slot.key).value.store(value, std::memory_order_relaxed);
+      const std::uint64_t tag = old[i].tag.load(std::memory_order_relaxed);
+      Slot& slot = vacant(*grown, tag);
+      slot.tag.store(tag, std::memory_order_relaxed);
+      slot.value.store(value, std::memory_order_relaxed);
     }
     shard.used = shard.live;
     Slots* const made = grown.release();

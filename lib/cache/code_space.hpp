@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "base/zero_pages.hpp"
 #include "cache/code_memory.hpp"
 
 namespace ashlar::cache {
@@ -141,9 +142,9 @@ class CodeSpace {
   };
   /// Grows by making a larger one; those before stay, for who reads them.
   struct Directory {
-    explicit Directory(std::uint32_t size) : capacity(size), entries(std::make_unique<Entry[]>(size)) {}
+    explicit Directory(std::uint32_t size) : capacity(size), entries(size) {}
     const std::uint32_t capacity;
-    const std::unique_ptr<Entry[]> entries;
+    const ZeroArray<Entry> entries;
   };
   enum class State : std::uint8_t { free, open, closed };
   struct alignas(64) Chunk {

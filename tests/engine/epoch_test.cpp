@@ -75,7 +75,8 @@ TEST_CASE("objects retired at different epochs go in order") {
 }
 
 struct Named {
-  BlockKey key;
+  BlockKey name;
+  BlockKey key() const { return name; }
 };
 
 TEST_CASE("the table finds what is in it, through growth and removal") {
@@ -107,12 +108,51 @@ TEST_CASE("the table finds what is in it, through growth and removal") {
   // A removed key may come again, and keys that come and go for ever do not fill the table.
   for (std::uint64_t i = 0; i < 20000; ++i) {
     Named passing{{{0x10000000 + i * 2}, 0}};
-    REQUIRE(table.claim(passing.key, OnBusy::wait).claimed);
-    table.publish(passing.key, &passing);
-    REQUIRE(table.find(passing.key) == &passing);
-    REQUIRE(table.remove(passing.key, &passing));
+    REQUIRE(table.claim(passing.name, OnBusy::wait).claimed);
+    table.publish(passing.name, &passing);
+    REQUIRE(table.find(passing.name) == &passing);
+    REQUIRE(table.remove(passing.name, &passing));
   }
   CHECK(table.size() == 2500);
+}
+
+TEST_CASE("keys of the same hash are different keys") {
+  // What hash_of takes together before it mixes.
+  const BlockKey first{{0x1000}, 0}, second{{0x1000 ^ 0x9e3779b97f4a7c15}, 1},
+      third{{0x1000 ^ (2 * 0x9e3779b97f4a7c15)}, 2};
+  REQUIRE(hash_of(first) == hash_of(second));
+  REQUIRE(hash_of(first) == hash_of(third));
+  EpochDomain domain;
+  EpochScope scope(domain);
+  BlockTable<Named> table(domain);
+  Named one{first}, two{second}, other{third};
+  const auto enter = [&](Named& named) {
+    REQUIRE(table.claim(named.name, OnBusy::wait).claimed);
+    table.publish(named.name, &named);
+  };
+  enter(one);
+  CHECK(table.find(second) == nullptr);
+  enter(two);
+  CHECK(table.find(first) == &one);
+  CHECK(table.find(second) == &two);
+  // Behind a slot without a value is looked on, and the slot serves whoever comes next.
+  CHECK(table.remove(first, &one));
+  CHECK(table.find(first) == nullptr);
+  CHECK(table.find(second) == &two);
+  enter(other);
+  CHECK(table.find(third) == &other);
+  CHECK(table.find(second) == &two);
+  enter(one);
+  // So do they when the table has grown.
+  std::vector<std::unique_ptr<Named>> more;
+  for (std::uint64_t i = 0; i < 3000; ++i)
+    enter(*more.emplace_back(std::make_unique<Named>(Named{{{i * 2 + 1}, 0}})));
+  CHECK(table.find(first) == &one);
+  CHECK(table.find(second) == &two);
+  CHECK(table.find(third) == &other);
+  CHECK(table.remove(second, &two));
+  CHECK_FALSE(table.remove(second, &two));
+  CHECK(table.find(third) == &other);
 }
 
 TEST_CASE("a claim is one thread's; the others wait or leave, and get it when it is given up") {
@@ -141,8 +181,9 @@ TEST_CASE("readers, makers and removers at the same time") {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     EpochDomain domain;
     struct Live {
-      BlockKey key;
+      BlockKey name;
       std::uint64_t check;
+      BlockKey key() const { return name; }
       ~Live() { check = 0; }
     };
     BlockTable<Live> table(domain);
@@ -177,7 +218,7 @@ TEST_CASE("readers, makers and removers at the same time") {
             // Several may try; the one that removes it retires it.
             if (table.remove(key, live)) domain.retire(live);
           }
-          if (live != nullptr && (live->key != key || live->check != (n ^ 0x5555)))
+          if (live != nullptr && (live->name != key || live->check != (n ^ 0x5555)))
             FAIL_CHECK("a dead entry");
           domain.leave(self);
         }
@@ -188,7 +229,7 @@ TEST_CASE("readers, makers and removers at the same time") {
     std::vector<Live*> rest;
     table.for_each([&](Live& live) { rest.push_back(&live); });
     for (Live* live : rest) {
-      CHECK(table.remove(live->key, live));
+      CHECK(table.remove(live->name, live));
       delete live;
     }
     domain.reclaim();
