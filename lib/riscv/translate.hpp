@@ -164,6 +164,10 @@ class Translator {
   static constexpr unsigned kMaxJoins = 16;
   std::uint64_t joins_[kMaxJoins];
   unsigned join_count_ = 0;
+  /// Side exits that have not turned out to be joins. With each of them less of what follows is executed, and
+  /// their targets are translated again as blocks of their own, which overlap with this one.
+  static constexpr unsigned kMostOpenExits = 3;
+  unsigned open_exits_ = 0;
   std::uint32_t known_ = 1;  // bit n: values_[n] is what register n holds
   std::uint64_t values_[32];
 };

@@ -42,7 +42,10 @@ TranslateResult Translator::run() {
     const unsigned length = ahead_length;
     const std::uint64_t behind = pc_ + length;
     const bool join = join_count_ != 0 && is_join(pc_);
-    if (join) known_ = 1;  // register 0
+    if (join) {
+      known_ = 1;  // register 0
+      open_exits_ -= static_cast<unsigned>(std::count(joins_, joins_ + join_count_, pc_));
+    }
     out_.guest_instruction({pc_}, static_cast<std::uint8_t>(length), join);
     ++count_;
     next_ = behind;

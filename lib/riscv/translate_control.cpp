@@ -132,8 +132,10 @@ void Translator::branch(Condition condition, const Decoded& d) {
 
   // A branch backwards closes a loop more often than not: both ways are the block's ends. One forwards skips
   // something: the block goes on with what is skipped.
-  const bool goes_on = extend_ && target > pc_ && count_ < limit_ && next_ != stop_at_;
+  const bool goes_on =
+      extend_ && target > pc_ && count_ < limit_ && next_ != stop_at_ && open_exits_ < kMostOpenExits;
   if (goes_on) {
+    ++open_exits_;
     const Opcode op = nth(Opcode::exit_eq, test.condition, immediate);
     if (immediate) {
       out_.exit_if(op, test.a, test.imm, {target});

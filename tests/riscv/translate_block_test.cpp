@@ -81,13 +81,27 @@ TEST_CASE("limits") {
   // Whatever the limit, the IR's own are kept: temporaries, instructions, exits.
   t.limits.max_guest_insts = ~0u;
   for (const std::uint32_t word :
-       {i(Op::lw, 0, a0, 0), step, b(Op::beq, a0, a1, 2046), i(Op::csrrc, a0, a1, 1)}) {
+       {i(Op::lw, 0, a0, 0), step, b(Op::beq, a0, a1, 8), i(Op::csrrc, a0, a1, 1)}) {
     const std::vector<std::uint32_t> code(20000, word);
     t.memory.clear();
     t.memory.put(kCode, code.data(), code.size() * 4);
     CHECK_FALSE(t.ir_at(kCode).empty());
-    CHECK(t.builder.guest_inst_count() >= 50);
+    CHECK(t.builder.guest_inst_count() >= 20);
   }
+}
+
+TEST_CASE("a block ends at the branch behind three that leave it for good; joins are not counted") {
+  Subject t;
+  const std::uint32_t leave = b(Op::beq, a0, 0, 1024), skip = b(Op::beq, a0, 0, 8);
+  t.memory.put(kCode, {leave, step, leave, step, leave, step, leave, step});
+  t.ir_at(kCode);
+  CHECK(t.builder.guest_inst_count() == 7);
+  CHECK(t.builder.insts().back().op == ir::Opcode::br_eq_i);
+  t.memory.clear();
+  t.memory.put(kCode, {leave, skip, step, skip, step, skip, step, leave, skip, step, leave, step, leave});
+  t.ir_at(kCode);
+  CHECK(t.builder.guest_inst_count() == 13);
+  CHECK(t.builder.insts().back().op == ir::Opcode::br_eq_i);
 }
 
 TEST_CASE("a chain of jumps stops at the number of ranges that a block may have") {
