@@ -29,6 +29,8 @@ ExecutionResult of_reason(ExitReason reason, Tier tier = Tier::jit) {
   return result;
 }
 
+constexpr std::uint32_t kHotEntriesBehindOnce = 2;
+
 /// Counts a pause by its length.
 void count_pause(LiveStats& live, StatsCell& stats, std::uint64_t ns) {
   constexpr struct {
@@ -85,6 +87,12 @@ Dispatcher::Choice Dispatcher::choose(const BlockKey& key, From from) {
 Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) {
   const TierRules rules = selector_->rules();
   Choice choice;
+  // Next to code that is warm, blocks run more than once as a rule.
+  const bool may_run_once = (from == From::elsewhere || from == From::emitted) && rules.threshold() > 1;
+  if (may_run_once && session_.find_once(key, choice.block)) {
+    choice.fault = choice.block.fault;
+    return choice;
+  }
   TierCounters counters;
   counters.near = from == From::emitted || from == From::emitted_exit;
   if (jit_ == nullptr) adopt_compiler();
@@ -109,7 +117,7 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
   }
 
   // What compiled code comes to needs no IR for the interpreter, if there is none.
-  if (compiles_next(key, from, counters, rules)) {
+  if (compiles_next(key, counters, rules)) {
     const Jit::Got got = compile(key, nullptr);
     if (got.translation != nullptr || got.fault.kind != FaultKind::none) {
       choice.translation = got.translation;
@@ -119,8 +127,6 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
     }
   }
 
-  // Next to code that is warm, blocks run more than once as a rule.
-  const bool may_run_once = (from == From::elsewhere || from == From::emitted) && rules.threshold() > 1;
   choice.block = may_run_once ? session_.find_next(key) : session_.find(key);
   IrBlock* const block = choice.block.block;
   if (block == nullptr) {
@@ -161,13 +167,9 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
   return choice;
 }
 
-bool Dispatcher::compiles_next(const BlockKey& key, From from, const TierCounters& counters,
-                               const TierRules& rules) {
+bool Dispatcher::compiles_next(const BlockKey& key, const TierCounters& counters, const TierRules& rules) {
   if (mine_ == nullptr || selector_->queue() != nullptr) return false;
-  if (choose_tier(counters, rules) != TierChoice::compile) return false;
-  const bool may_run_once = from == From::emitted && !context_.config().keep_blocks_run_once;
-  if (may_run_once && rules.threshold() > 1 && context_.ir_cache().unused(key)) return false;
-  return context_.ir_cache().find(key) == nullptr;
+  return choose_tier(counters, rules) == TierChoice::compile && context_.ir_cache().find(key) == nullptr;
 }
 
 void Dispatcher::adopt_compiler() {
@@ -187,6 +189,7 @@ bool Dispatcher::get_compiler() {
 
 Jit::Got Dispatcher::compile(const BlockKey& key, const IrBlock* source) {
   session_.float_env().leave(frame_);
+  context_.ir_cache().first_use(key);
   CodeCache::Removed removed;
   const Pause pause(context_.stats(), session_.stats());
   const Jit::Got got = jit_->get(key, flavour_, session_.stats(), removed, source);
@@ -245,6 +248,9 @@ ExecutionResult Dispatcher::run() {
       interp::RunState state = interpreter_state(*block);
       // At least 2, so that a block that was set back to 0 is entered.
       state.hot_threshold = compiles() ? std::max(selector_->rules().threshold(), 2u) : ~0u;
+      // What calls code that runs once is often warm itself. Interpreting it between two such blocks costs
+      // less than the way to its compiled code and back.
+      if (choice.block.unpublished) state.hot_entries = kHotEntriesBehindOnce;
       Outcome outcome;
       if (auto stopped = interpret(state, *block, outcome)) return *stopped;
       if (outcome == Outcome::lookup) {

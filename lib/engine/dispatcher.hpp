@@ -79,7 +79,7 @@ class Dispatcher {
   Choice choose(const BlockKey& key, From from);
   Choice choose_by_policy(const BlockKey& key, From from);
   /// Whether the block, which the interpreter does not have, is due to be compiled nevertheless.
-  bool compiles_next(const BlockKey& key, From from, const TierCounters& counters, const TierRules& rules);
+  bool compiles_next(const BlockKey& key, const TierCounters& counters, const TierRules& rules);
   /// Compiles in this thread; `source` as for Jit::get.
   Jit::Got compile(const BlockKey& key, const IrBlock* source);
   Jit::Got get(const BlockKey& key);

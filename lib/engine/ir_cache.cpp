@@ -82,6 +82,7 @@ IrCache::Got IrCache::get(const BlockKey& key, TranslationBuffers& buffers, Stat
     return {block, {}, true};
   }
   stats.add(Stat::lookup_misses);
+  first_use(key);
   if (const auto claim = table_.claim(key, cache::OnBusy::wait); !claim.claimed)
     return {claim.value, {}, true};
 

@@ -98,8 +98,9 @@ class IrCache {
 
   IrBlock* find(const BlockKey& key) const noexcept { return table_.find(key); }
 
-  /// Whether the block is probably asked for for the first time; remembers that it has been. Of each address
-  /// one bit, shared with a few others, which is never taken back.
+  /// Whether the block is probably asked for for the first time, so that neither its IR nor compiled code is
+  /// anywhere; remembers that it has been. Of each address one bit, shared with a few others, which is never
+  /// taken back. Who compiles without IR calls it too.
   bool first_use(const BlockKey& key) noexcept {
     const std::uint64_t index = seen_index(key);
     std::atomic<std::uint64_t>& word = seen_->words[index / 64];
@@ -108,12 +109,6 @@ class IrCache {
     // Another thread's bit may get lost: that block is run once more.
     if ((seen & bit) == 0) word.store(seen | bit, std::memory_order_relaxed);
     return (seen & bit) == 0;
-  }
-
-  /// What `first_use` would say.
-  bool unused(const BlockKey& key) const noexcept {
-    const std::uint64_t index = seen_index(key);
-    return (seen_->words[index / 64].load(std::memory_order_relaxed) >> index % 64 & 1) == 0;
   }
 
   struct Got {

@@ -74,21 +74,24 @@ class Session {
     float_env_.leave(frame_);
     return context_.ir_cache().get(key, data_.buffers(), stats(), form_);
   }
-  /// The same for the block that is run next. One that nobody has asked for before is not kept: most blocks
-  /// of a program are executed once. It is `unpublished` then, and valid until the next is looked for.
+  /// The same for the block that is run next, if nobody has asked for it before: it is not kept, because most
+  /// blocks of a program are executed once. It is `unpublished`, and valid until the next is looked for.
+  /// False, and nothing done: it may be there.
+  bool find_once(const BlockKey& key, IrCache::Got& got) {
+    if (context_.config().keep_blocks_run_once || !context_.ir_cache().first_use(key)) return false;
+    float_env_.leave(frame_);
+    const auto body = context_.translator().translate_in_place(key, data_.buffers(), stats(), got.fault);
+    if (!body) return true;
+    if (body->exits().size() > IrBlock::Once::kMostExits) return false;
+    got.block = &data_.tables().once.set(*body);
+    got.unpublished = true;
+    return true;
+  }
+  /// The same for any that is run next.
   IrCache::Got find_next(const BlockKey& key) {
+    if (IrCache::Got once; find_once(key, once)) return once;
     if (IrBlock* const block = find_made(key)) return {block, {}, true};
     float_env_.leave(frame_);
-    if (!context_.config().keep_blocks_run_once && context_.ir_cache().first_use(key)) {
-      IrCache::Got got;
-      const auto body = context_.translator().translate_in_place(key, data_.buffers(), stats(), got.fault);
-      if (!body) return got;
-      if (body->exits().size() <= IrBlock::Once::kMostExits) {
-        got.block = &data_.tables().once.set(*body);
-        got.unpublished = true;
-        return got;
-      }
-    }
     const IrCache::Got got = context_.ir_cache().get(key, data_.buffers(), stats(), form_);
     // Nobody else has counted the first time.
     if (got.block != nullptr && !got.hit && !context_.config().keep_blocks_run_once)

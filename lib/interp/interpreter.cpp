@@ -415,7 +415,8 @@ enter:
     const std::uint32_t executions = next->executions.load(std::memory_order_relaxed) + 1;
     next->executions.store(executions, std::memory_order_relaxed);
     if (executions >= hot_threshold) [[unlikely]] {
-      return leave_before(context, next, Outcome::hot);
+      if (context.state->hot_entries == 0) return leave_before(context, next, Outcome::hot);
+      --context.state->hot_entries;
     }
   }
   if constexpr (careful) {

@@ -62,6 +62,8 @@ struct RunState {
   /// A block whose `executions`, this entry counted, reach this is not entered: Outcome::hot. The default
   /// stands for never.
   std::uint32_t hot_threshold = ~std::uint32_t{0};
+  /// So many of them are entered nevertheless.
+  std::uint32_t hot_entries = 0;
   /// Go on with this instruction of `first` instead of entering it: emitted code has done what lies before
   /// and charged the block's fuel less what restore_frame refunded.
   std::uint32_t start_inst = 0;

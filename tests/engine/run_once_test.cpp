@@ -42,6 +42,39 @@ TEST_CASE("a block is kept from the second time on that it is run") {
   runs_chain_three_times<HybridExecutor>();
 }
 
+TEST_CASE("between blocks that run once, a warm one is interpreted rather than entered compiled") {
+  // A block that goes to the next of 60 that each come back to it.
+  ForgetfulMachine m({{"next", [](Vcpu& vcpu, std::uint64_t, std::uint64_t, std::uint64_t) noexcept {
+                         vcpu.set_slot(4, vcpu.slot(4) + 0x40);
+                         return std::uint64_t{0};
+                       }}});
+  m.code({toy(Toy::helper, 0), toy(Toy::jump_x4, 0)});
+  constexpr int kBlocks = 60;
+  std::uint64_t at = kToyCode;
+  for (int i = 0; i < kBlocks; ++i) {
+    at += 0x40;
+    m.code({toy(Toy::add, 1), toy(Toy::jump_x4, -(i + 1) * 0x40)}, at);
+  }
+  m.code({toy(Toy::call)}, at + 0x40);
+  HybridConfig config;
+  config.warm_executions = 5;
+  HybridExecutor hybrid(*m.context, config);
+  auto cpu = m.vcpu();
+  cpu->set_slot(4, kToyCode);
+  CHECK(hybrid.run(*cpu).reason == ExitReason::syscall);
+  CHECK(cpu->slot(0) == kBlocks);
+  CHECK(m.stat(Stat::jit_entries) == 0);
+
+  // Where it goes on to what is compiled, its own code is run: it does not stay with the interpreter.
+  m.code({toy(Toy::add, 1), toy(Toy::loop, -1), toy(Toy::jump, 14)}, kToyCode + 0x4000);
+  m.code({toy(Toy::add, 1), toy(Toy::call)}, kToyCode + 0x4040);
+  cpu->set_slot(3, 1000);
+  cpu->set_pc({kToyCode + 0x4000});
+  CHECK(hybrid.run(*cpu).reason == ExitReason::syscall);
+  CHECK(cpu->slot(0) == kBlocks + 1001);
+  if (m.stat(Stat::blocks_compiled) != 0) CHECK(m.stat(Stat::interpreter_blocks) < 2 * kBlocks + 20);
+}
+
 TEST_CASE("execute_block keeps at once") {
   ForgetfulMachine m;
   m.chain(1);

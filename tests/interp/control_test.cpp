@@ -301,6 +301,19 @@ TEST_CASE("a block that becomes hot is reported before it runs, for as long as t
   CHECK(engine[1] == 55);
 }
 
+TEST_CASE("so many entries of hot blocks are allowed") {
+  MiniEngine engine;
+  add_sum(engine);
+  engine.state.hot_threshold = 4;
+  engine.state.hot_entries = 2;
+  engine.set(0, 10);
+  engine.vcpu->set_pc(kStart);
+  REQUIRE(engine.run() == Outcome::hot);
+  CHECK(engine.vcpu->pc() == kLoop);
+  CHECK(engine[0] == 5);
+  CHECK(engine.state.hot_entries == 0);
+}
+
 TEST_CASE("attention stops a loop: set before, and by another thread") {
   MiniEngine engine;
   BlockBuilder b;
