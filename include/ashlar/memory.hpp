@@ -125,6 +125,11 @@ class ASHLAR_API FlatMemory final : public GuestMemory {
   std::byte* base() const noexcept { return base_; }
   /// Highest base address that the inline check lets through: size() plus half the upper guard.
   std::uint64_t check_limit() const noexcept;
+  /// Whether every guest address up to reinterpret_cast<std::uintptr_t>(base()) is as good as one that
+  /// check_limit() lets through, so that emitted code compares with the base, which it has in a register. So
+  /// it is where the host gives address space low enough that as much again behind the window can be
+  /// reserved.
+  bool base_is_limit() const noexcept { return base_is_limit_; }
   /// Displacements d with |d| < this may be added to a checked base address: guards swallow them.
   static constexpr std::uint64_t kDisplacementSlack = 32 * 1024;
   static constexpr std::uint64_t kGuardSize = 64 * 1024;
@@ -138,10 +143,11 @@ class ASHLAR_API FlatMemory final : public GuestMemory {
 
  private:
   struct Impl;
-  explicit FlatMemory(std::unique_ptr<Impl> impl, std::byte* base, std::uint64_t size);
+  explicit FlatMemory(std::unique_ptr<Impl> impl, std::byte* base, std::uint64_t size, bool base_is_limit);
   std::unique_ptr<Impl> impl_;
   std::byte* base_;
   std::uint64_t size_;
+  bool base_is_limit_;
 };
 
 }  // namespace ashlar

@@ -21,7 +21,8 @@ class Translation;
 struct Flavour {
   bool linked = true;
   bool count_fuel = false;
-  bool profile = false;
+  /// Of linked code, for vCPUs whose memory has FlatMemory::base_is_limit().
+  bool base_is_limit = false;
   /// Of linked code, by which plan of registers. Translations of one key and different plans are never there
   /// at the same time for long.
   std::uint8_t plan = 0;
@@ -29,7 +30,7 @@ struct Flavour {
   constexpr bool operator==(const Flavour&) const = default;
   /// Of the table that translations of this flavour are found in.
   constexpr std::size_t index() const {
-    return std::size_t{linked} | std::size_t{count_fuel} << 1 | std::size_t{profile} << 2;
+    return std::size_t{linked} | std::size_t{count_fuel} << 1 | std::size_t{base_is_limit} << 2;
   }
 };
 inline constexpr std::size_t kFlavours = 8;

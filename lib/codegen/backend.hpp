@@ -31,6 +31,9 @@ struct CompileOptions {
   bool count_fuel = false;
   /// Count executions into *profile_counter.
   std::uint64_t* profile_counter = nullptr;
+  /// The host address of the window's beginning, taken as a guest address, is as good a limit as
+  /// VcpuHot::mem_limit (FlatMemory::base_is_limit), and lies in a register anyway.
+  bool base_is_limit = false;
   /// Fill Emitted::code_map.
   bool map_code = false;
   /// Count executions of each way through the block (codegen/way.hpp): way_count() counters.

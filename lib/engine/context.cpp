@@ -75,7 +75,8 @@ void ExecutionContext::Impl::block_is_hot(const BlockKey& key, StatsCell& stats)
   if (learns && !jit.judge_registers(stats)) return;
   drop_code([&](auto& code, const auto& lock, auto& removed) {
     if (!learns) {
-      code.remove(lock, key, cache::Flavour{}, removed);
+      for (const bool base_is_limit : {false, true})
+        code.remove(lock, key, cache::Flavour{.base_is_limit = base_is_limit}, removed);
       return;
     }
     jit.adopt_plan(lock);
@@ -266,6 +267,8 @@ Result<std::string> ExecutionContext::dump_host(BlockKey key, std::string_view a
   const ir::Block& block = optimiser.optimise(*translated.block, hot ? opt::Loops::peel : opt::Loops::keep);
   codegen::CompileOptions options;
   options.loop_head = optimiser.loop_head();
+  if (const auto* const flat = dynamic_cast<const FlatMemory*>(impl_->config().memory))
+    options.base_is_limit = flat->base_is_limit();
   if (const Result<void> compiled = compiler->compile(block, options, emitted); !compiled)
     return compiled.error();
   Result<std::string> listing = compiler->listing(block, options);

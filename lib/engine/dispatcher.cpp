@@ -207,7 +207,7 @@ Jit::Got Dispatcher::get(const BlockKey& key) {
 }
 
 ExecutionResult Dispatcher::run() {
-  flavour_.linked = true;
+  choose_flavour(true);
   // The exit by which the last block was left, if it is to be linked to the next one: of emitted code, or of
   // an interpreted block.
   Translation* from = nullptr;
@@ -319,7 +319,7 @@ ExecutionResult Dispatcher::run() {
 }
 
 void Dispatcher::execute_one(BlockKey key, std::span<const BlockKey>& due, ExecutionResult& result) {
-  flavour_.linked = false;
+  choose_flavour(false);
   session_.set_key(key);
   result = {};
   result.tier = Tier::jit;
@@ -376,7 +376,7 @@ inline void Dispatcher::run_single(const Translation& translation, std::uint64_t
 
 void Dispatcher::finish_one(const void* code, std::uint32_t exit, std::uint64_t mode,
                             ExecutionResult& result) {
-  flavour_.linked = false;
+  choose_flavour(false);
   settle(code, exit, mode, result);
   if (result.reason == ExitReason::block_done && session_.attention() && session_.attend())
     result.reason = ExitReason::halted;
@@ -402,7 +402,7 @@ void Dispatcher::settle(const void* code, std::uint32_t exit, std::uint64_t mode
 
 void Dispatcher::prepare(std::span<const BlockKey> keys) {
   if (mine_ == nullptr && (selector_ == nullptr || jit_ != nullptr)) return;
-  flavour_.linked = false;
+  choose_flavour(false);
   session_.float_env().leave(frame_);
   std::vector<BlockKey> due;
   if (selector_ != nullptr) {

@@ -113,6 +113,12 @@ class Dispatcher {
   Vcpu& vcpu_;
   TierSelector* selector_;
   JitVcpu* mine_ = nullptr;  ///< null: nothing can be compiled, or not yet
+  /// Code for execute_block is found in tables that vCPUs of all memories share.
+  void choose_flavour(bool linked) {
+    flavour_.linked = linked;
+    flavour_.base_is_limit = linked && vcpu_.memory() != nullptr && vcpu_.memory()->base_is_limit();
+  }
+
   cache::Flavour flavour_;
 };
 

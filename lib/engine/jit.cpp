@@ -232,6 +232,7 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   codegen::CompileOptions options;
   options.linked = flavour.linked;
   options.count_fuel = flavour.count_fuel;
+  options.base_is_limit = flavour.base_is_limit;
   if (config_.count_executions) options.profile_counter = counter_of(key);
   options.map_code = !config_.code_listeners.empty();
   if (flavour.linked) {

@@ -58,6 +58,29 @@ Error host_error(const char* what) {
                std::string(what) + ": " + std::strerror(code)};
 }
 
+/// Reserves address space for a window that begins at an address not below its size, and as much behind it
+/// as this address says, with guard regions of these sizes around both. Gives the address; 0: the host has no
+/// room for that.
+std::uintptr_t reserve_low(std::uint64_t size, std::uint64_t lower, std::uint64_t upper) {
+#if !defined(__x86_64__)
+  // Others have a register to spare for the limit.
+  return 0;
+#endif
+  // Below are programs that were linked for fixed addresses; a host's processes have 2^47 bytes.
+  constexpr std::uintptr_t kLowest = std::uintptr_t{1} << 32, kHighest = std::uintptr_t{1} << 45;
+  for (std::uintptr_t base = kLowest; base <= kHighest; base *= 2) {
+    if (base < size) continue;
+    void* const wanted = reinterpret_cast<void*>(base - lower);
+    const std::uint64_t length = lower + base + upper;
+    void* const got = mmap(wanted, length, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got == wanted) return base;
+    // Kernels before 4.17 take the address for a hint.
+    if (got != MAP_FAILED) munmap(got, length);
+  }
+  return 0;
+}
+
 Error outside_window(std::uint64_t size) {
   return Error{ErrorCode::out_of_range,
                "the range is not inside the guest memory of " + std::to_string(size) + " bytes"};
@@ -226,18 +249,23 @@ Result<std::shared_ptr<FlatMemory>> FlatMemory::create(const FlatMemoryConfig& c
   const auto reserve = [](std::uint64_t size, int prot) -> void* {
     return mmap(nullptr, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   };
-  void* window = reserve(wanted, PROT_NONE);
-  if (window == MAP_FAILED) {
-    return Error{ErrorCode::out_of_memory, "the host refuses to reserve " + std::to_string(config.size) +
-                                               " bytes of address space: " + std::strerror(errno)};
+  std::uintptr_t base = reserve_low(config.size, lower, upper);
+  const bool base_is_limit = base != 0;
+  std::uintptr_t end = base + base + upper;
+  if (!base_is_limit) {
+    void* window = reserve(wanted, PROT_NONE);
+    if (window == MAP_FAILED) {
+      return Error{ErrorCode::out_of_memory, "the host refuses to reserve " + std::to_string(config.size) +
+                                                 " bytes of address space: " + std::strerror(errno)};
+    }
+    // Give back what the alignment of the base leaves over at both ends.
+    const auto start = reinterpret_cast<std::uintptr_t>(window);
+    base = (start + lower + kBaseAlignment - 1) & ~(kBaseAlignment - 1);
+    end = base + config.size + upper;
+    if (base - lower > start) munmap(window, base - lower - start);
+    if (start + wanted > end) munmap(reinterpret_cast<void*>(end), start + wanted - end);
   }
-  // Give back what the alignment of the base leaves over at both ends.
-  const auto start = reinterpret_cast<std::uintptr_t>(window);
-  const std::uintptr_t base = (start + lower + kBaseAlignment - 1) & ~(kBaseAlignment - 1);
   const std::uintptr_t first = base - lower;
-  const std::uintptr_t end = base + config.size + upper;
-  if (first > start) munmap(window, first - start);
-  if (start + wanted > end) munmap(reinterpret_cast<void*>(end), start + wanted - end);
   impl->reservation = reinterpret_cast<std::byte*>(first);
   impl->reservation_size = end - first;
   impl->base = reinterpret_cast<std::byte*>(base);
@@ -250,11 +278,11 @@ Result<std::shared_ptr<FlatMemory>> FlatMemory::create(const FlatMemoryConfig& c
 
   std::byte* const host_base = impl->base;
   mem::install_fault_handlers();
-  return std::shared_ptr<FlatMemory>(new FlatMemory(std::move(impl), host_base, config.size));
+  return std::shared_ptr<FlatMemory>(new FlatMemory(std::move(impl), host_base, config.size, base_is_limit));
 }
 
-FlatMemory::FlatMemory(std::unique_ptr<Impl> impl, std::byte* base, std::uint64_t size)
-    : impl_(std::move(impl)), base_(base), size_(size) {}
+FlatMemory::FlatMemory(std::unique_ptr<Impl> impl, std::byte* base, std::uint64_t size, bool base_is_limit)
+    : impl_(std::move(impl)), base_(base), size_(size), base_is_limit_(base_is_limit) {}
 FlatMemory::~FlatMemory() = default;
 
 std::uint64_t FlatMemory::page_size() noexcept {

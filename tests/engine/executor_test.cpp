@@ -223,6 +223,44 @@ TEST_CASE("data faults are exact, and the vCPU goes on after repair") {
   CHECK(cpu->slot(0) == 11);
 }
 
+TEST_CASE("vCPUs whose memories lie differently, in one context") {
+  ToyMachine m;
+  m.code({toy(Toy::load, 8), toy(Toy::add, 1), toy(Toy::loop, -2), toy(Toy::call)});
+  // Other memory with the same contents, when all places are taken where its base would be a limit.
+  std::vector<std::shared_ptr<FlatMemory>> others;
+  do {
+    auto made = FlatMemory::create({m.memory->size()});
+    REQUIRE(made);
+    others.push_back(made.value());
+  } while (others.back()->base_is_limit() && others.size() < 64);
+  FlatMemory& other = *others.back();
+  CHECK_FALSE(other.base_is_limit());
+  REQUIRE(other.map({{kToyData}, 0x1000}, Perm::read | Perm::write));
+  auto here = m.vcpu();
+  auto made = Vcpu::create(m.frontend.layout(), &other);
+  REQUIRE(made);
+  Vcpu& there = **made;
+  JitExecutor executor(*m.context);
+  // Up to 2^46, far beyond either window, and beyond what emitted code compares with.
+  for (unsigned shift = 0; shift < 47; ++shift) {
+    for (Vcpu* const cpu : {here.get(), &there}) {
+      cpu->set_pc({kToyCode});
+      cpu->set_slot(0, 0);
+      cpu->set_slot(3, 5);
+      cpu->set_slot(2, kToyData);
+      CHECK(executor.run(*cpu).reason == ExitReason::syscall);
+      CHECK(cpu->slot(0) == 5);
+      cpu->set_pc({kToyCode});
+      cpu->set_slot(2, kToyData + 0x1000 + (std::uint64_t{1} << shift));
+      const ExecutionResult result = executor.run(*cpu);
+      CHECK(result.reason == ExitReason::fault);
+      CHECK(result.fault.addr.value == kToyData + 0x1008 + (std::uint64_t{1} << shift));
+      const ExecutionResult one = executor.execute_block(*cpu, {{kToyCode}});
+      CHECK(one.reason == ExitReason::fault);
+    }
+  }
+}
+
 TEST_CASE("a fault loses neither float flags nor the host's and the guest's rounding modes") {
   ToyMachine m;
   m.code({toy(Toy::mode, 1), toy(Toy::third), toy(Toy::load), toy(Toy::flags), toy(Toy::call)});

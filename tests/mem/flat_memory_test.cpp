@@ -147,6 +147,32 @@ TEST_CASE("the window's ends, wild addresses and ranges outside") {
   CHECK(memory->check_limit() == memory->size() + FlatMemory::kGuardSize / 2);
 }
 
+TEST_CASE("where the base is a limit, nothing else is in its reach; where there is no room, it is none") {
+  // Until the low addresses are taken.
+  std::vector<std::shared_ptr<FlatMemory>> all;
+  do all.push_back(make());
+  while (all.back()->base_is_limit() && all.size() < 64);
+  CHECK_FALSE(all.back()->base_is_limit());
+  for (const auto& memory : all) {
+    const auto base = reinterpret_cast<std::uintptr_t>(memory->base());
+    REQUIRE(memory->map(pages(0, 64), kRw));
+    CHECK(put(*memory, at_page(63), "end") == 3);
+    CHECK(get(*memory, at_page(63), 3) == "end");
+    if (!memory->base_is_limit()) continue;
+    CHECK(base >= memory->size());
+    const auto size = static_cast<std::uintptr_t>(memory->size());
+    for (const std::uintptr_t at : {base + size, base + base / 2, base + base - kPage, base + base + kPage}) {
+      void* const got = mmap(reinterpret_cast<void*>(at), kPage, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+      CHECK(got == MAP_FAILED);
+    }
+  }
+  // What is given back serves again.
+  const bool some = all.front()->base_is_limit();
+  all.clear();
+  CHECK(make()->base_is_limit() == some);
+}
+
 TEST_CASE("ranges are rounded outwards to pages; mapping replaces with zeros") {
   auto memory = make();
   REQUIRE(memory->map({{kPage + 5}, kPage}, kRw));

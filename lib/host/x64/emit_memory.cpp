@@ -16,10 +16,16 @@ Reg Emitter::address_base(const Inst& inst) {
 }
 
 x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point) {
+  const bool conditional = inst.op == ir::Opcode::sc32 || inst.op == ir::Opcode::sc64;
   const bool small = disp > -mem::kDisplacementSlack && disp < mem::kDisplacementSlack;
   const auto check = [&](const x86::Gp& guest) {
     const asmjit::Label label = as_.newLabel();
-    as_.cmp(guest, frame_mem(offsetof(VcpuHot, mem_limit)));
+    // A store-conditional that fails has looked at nothing but its address.
+    if (options_.base_is_limit && !conditional) {
+      as_.cmp(guest, kMemBase);
+    } else {
+      as_.cmp(guest, frame_mem(offsetof(VcpuHot, mem_limit)));
+    }
     as_.ja(label);
     check_at(label, point);
   };

@@ -1,6 +1,7 @@
 // What all opcode families share: operands, branches that can be patched, NaNs.
 #include "host/x64/emitter.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "host/common/emitter_base_impl.hpp"
@@ -157,8 +158,26 @@ void Emitter::emit_as(std::span<const std::uint8_t> code, std::string_view lines
 }
 
 void Emitter::pad(std::uint32_t bytes) {
-  static constexpr std::uint8_t kNops[4][3] = {{}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
+  static constexpr std::uint8_t kNops[10][9] = {{},
+                                                {0x90},
+                                                {0x66, 0x90},
+                                                {0x0f, 0x1f, 0x00},
+                                                {0x0f, 0x1f, 0x40, 0},
+                                                {0x0f, 0x1f, 0x44, 0, 0},
+                                                {0x66, 0x0f, 0x1f, 0x44, 0, 0},
+                                                {0x0f, 0x1f, 0x80, 0, 0, 0, 0},
+                                                {0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
+                                                {0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0}};
   emit_as({kNops[bytes], bytes}, "nop\n");
+}
+
+void Emitter::align_loop() {
+  constexpr std::uint32_t kAlignment = 16, kLongest = 9;
+  for (std::uint32_t rest = (0 - here()) & (kAlignment - 1); rest != 0;) {
+    const std::uint32_t bytes = std::min(rest, kLongest);
+    pad(bytes);
+    rest -= bytes;
+  }
 }
 
 /// Padding in front of an opcode whose four displacement bytes must lie in one aligned word of eight.

@@ -113,7 +113,7 @@ class Emitter : public EmitterBase {
   void branch_if(x86::CondCode cc, const asmjit::Label& label) { as_.j(cc, label); }
   void jump(const asmjit::Label& label) { as_.jmp(label); }
   void compare_attention();
-  void align_loop() { as_.align(asmjit::AlignMode::kCode, 16); }
+  void align_loop();
   void branch_if_attention(const asmjit::Label& label);
   void branch_unless_attention(const asmjit::Label& label);
   void branch_if_exit_wanted(const asmjit::Label& label);
@@ -145,7 +145,7 @@ class Emitter : public EmitterBase {
   void link_branch(std::size_t site, x86::CondCode cc, std::uint32_t fused_from);
   void pad_to_patchable(std::uint32_t opcode_bytes);
   static std::uint32_t padding_for(std::uint32_t displacement_at);
-  /// 1 to 3 bytes that do nothing.
+  /// 1 to 9 bytes that do nothing, as one instruction.
   void pad(std::uint32_t bytes);
   /// These bytes, as these lines in the listing.
   void emit_as(std::span<const std::uint8_t> code, std::string_view lines);
