@@ -51,6 +51,7 @@ class LiveStats {
 
   /// For gauges that are the greatest value so far; such a one is in no cell.
   void raise(Stat stat, std::uint64_t value) noexcept {
+    if constexpr (!kCounting) return;
     std::atomic<std::uint64_t>& most = shared_[static_cast<std::size_t>(stat)];
     std::uint64_t now = most.load(std::memory_order_relaxed);
     while (value > now && !most.compare_exchange_weak(now, value, std::memory_order_relaxed)) {

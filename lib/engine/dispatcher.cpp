@@ -54,8 +54,11 @@ void count_pause(LiveStats& live, StatsCell& stats, std::uint64_t ns) {
 /// How long its scope has kept a vCPU from running.
 class Pause {
  public:
-  Pause(LiveStats& live, StatsCell& stats) : live_(live), stats_(stats) {}
+  Pause(LiveStats& live, StatsCell& stats) : live_(live), stats_(stats) {
+    if constexpr (kCounting) begin_ = std::chrono::steady_clock::now();
+  }
   ~Pause() {
+    if constexpr (!kCounting) return;
     const auto time = std::chrono::steady_clock::now() - begin_;
     count_pause(
         live_, stats_,
@@ -67,7 +70,7 @@ class Pause {
  private:
   LiveStats& live_;
   StatsCell& stats_;
-  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point begin_;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "cache/code_cache.hpp"
 #include "fake_code.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar::cache {
 namespace {
@@ -100,8 +101,8 @@ TEST_CASE("what was published is found, with its code in executable memory") {
     CHECK(reinterpret_cast<std::uintptr_t>(made->code()) % 16 == 0);
     CHECK(f.memory->contains(made->code()));
     CHECK(made->state() == Translation::State::live);
-    CHECK(f.stat(Stat::code_bytes_emitted) == emitted.code.size());
-    CHECK(f.stat(Stat::code_bytes_live) == emitted.code.size());
+    CHECK_COUNTED(f.stat(Stat::code_bytes_emitted) == emitted.code.size());
+    CHECK_COUNTED(f.stat(Stat::code_bytes_live) == emitted.code.size());
     CHECK(branch_target(*made, 0) == stub_of(*made, 0));
   }
 }
@@ -162,10 +163,10 @@ TEST_CASE("a translation knows everything that the record said") {
   CHECK(f.cache->find(key(0x1000), kLinked) == nullptr);
   CodeCache::Removed removed;
   f.cache->withdraw(f.cache->lock(), *made, removed);
-  CHECK(f.stat(Stat::code_bytes_retired) == emitted.code.size());
+  CHECK_COUNTED(f.stat(Stat::code_bytes_retired) == emitted.code.size());
   f.retire(removed);
   f.domain.quiesce(f.vcpu);
-  CHECK(f.stat(Stat::code_bytes_retired) == 0);
+  CHECK_COUNTED(f.stat(Stat::code_bytes_retired) == 0);
   CHECK(f.cache->find_by_pc(code) == nullptr);
 }
 
@@ -205,15 +206,15 @@ TEST_CASE("links are made and undone in the code, in both kinds of memory") {
     CHECK(branch_target(*b, 0) == a->code());
     CHECK(a->exits()[0].to == b);
     CHECK(Linker::incoming(f.cache->lock(), *a) == 2);
-    CHECK(f.stat(Stat::links) == 3);
+    CHECK_COUNTED(f.stat(Stat::links) == 3);
 
     CHECK(f.remove({{0x8000}, 1}) == 1);
     CHECK(branch_target(*a, 0) == stub_of(*a, 0));
     CHECK(branch_target(*a, 1) == a->code());
     CHECK(a->exits()[0].to == nullptr);
     CHECK(Linker::incoming(f.cache->lock(), *a) == 1);
-    CHECK(f.stat(Stat::unlinks) == 2);
-    CHECK(f.stat(Stat::blocks_invalidated) == 1);
+    CHECK_COUNTED(f.stat(Stat::unlinks) == 2);
+    CHECK_COUNTED(f.stat(Stat::blocks_invalidated) == 1);
     CHECK(!f.cache->link(*a, 0, *b));  // it is gone
     CHECK(!f.cache->link(*b, 0, *a));
     CHECK(f.cache->find(key(2), kLinked) == nullptr);
@@ -224,7 +225,7 @@ TEST_CASE("links are made and undone in the code, in both kinds of memory") {
     CHECK(f.cache->link(*a, 0, *again));
     CHECK(branch_target(*a, 0) == again->code());
     CHECK(f.flush() == 2);
-    CHECK(f.stat(Stat::unlinks) == f.stat(Stat::links));
+    CHECK_COUNTED(f.stat(Stat::unlinks) == f.stat(Stat::links));
   }
 }
 
@@ -313,7 +314,7 @@ TEST_CASE("removal by range, key and predicate takes exactly what is meant") {
   f.retire(removed);
   CHECK(f.flush() == 1);
   CHECK(f.flush() == 0);
-  CHECK(f.stat(Stat::code_bytes_live) == 0);
+  CHECK_COUNTED(f.stat(Stat::code_bytes_live) == 0);
 }
 
 TEST_CASE("memory is used again when nobody can be inside, and not before") {
@@ -322,12 +323,12 @@ TEST_CASE("memory is used again when nobody can be inside, and not before") {
   const std::byte* const place = first->code();
   CHECK(f.flush() == 1);
   f.domain.reclaim();
-  CHECK(f.stat(Stat::code_bytes_retired) != 0);
+  CHECK_COUNTED(f.stat(Stat::code_bytes_retired) != 0);
   CHECK(f.cache->find_by_pc(place) == first);
   Translation* const second = f.add(fake_code(key(1), {}));
   CHECK(second->code() != place);
   f.domain.quiesce(f.vcpu);
-  CHECK(f.stat(Stat::code_bytes_retired) == 0);
+  CHECK_COUNTED(f.stat(Stat::code_bytes_retired) == 0);
   CHECK(f.cache->find_by_pc(place) == nullptr);
   CHECK(f.cache->find_by_pc(second->code()) == second);
   CHECK(f.flush() == 1);
@@ -407,7 +408,7 @@ TEST_CASE("eviction makes room chunk by chunk, the untouched first, and no link 
       f.domain.quiesce(f.vcpu);
     }
     CHECK(evicted > 800);
-    CHECK(f.stat(Stat::evictions) > 50);
+    CHECK_COUNTED(f.stat(Stat::evictions) > 50);
     CHECK(f.cache->find(key(0), kLinked) == hot);
     // The first two lie in the chunk of the hot one and stay with it.
     CHECK(f.cache->find(key(1), kLinked) != nullptr);
@@ -422,7 +423,7 @@ TEST_CASE("eviction makes room chunk by chunk, the untouched first, and no link 
     });
     CHECK(Linker::incoming(f.cache->lock(), *hot) == live - 1);
     CHECK(live <= 64);
-    CHECK(f.stat(Stat::code_bytes_live) + f.stat(Stat::code_bytes_retired) <= 64 << 10);
+    CHECK_COUNTED(f.stat(Stat::code_bytes_live) + f.stat(Stat::code_bytes_retired) <= 64 << 10);
   }
 }
 
@@ -459,7 +460,7 @@ TEST_CASE("an unlinked translation may be reached from one that is retired, and 
   CHECK(branch_target(*a, 0) == b->code());
   CHECK(test::key_in_code(b->code()) == key(2));
   f.domain.quiesce(f.vcpu);
-  CHECK(f.stat(Stat::code_bytes_retired) == 0);
+  CHECK_COUNTED(f.stat(Stat::code_bytes_retired) == 0);
 }
 
 TEST_CASE("one thread compiles a key, the others wait for it or go on") {

@@ -14,6 +14,7 @@
 
 #include "cache/code_cache.hpp"
 #include "fake_code.hpp"
+#include "support/counted.hpp"
 #include "support/rng.hpp"
 
 namespace ashlar::cache {
@@ -258,15 +259,15 @@ void stress(CodeMemoryKind kind, std::uint64_t limit, unsigned rounds, unsigned 
   CHECK(failures.wrong_site == 0);
   CHECK(failures.compiled_twice == 0);
   CHECK(world.hops() > 0);
-  CHECK(stats[Stat::links] > 0);
+  CHECK_COUNTED(stats[Stat::links] > 0);
 
   // Everything that was taken comes back.
   world.flush();
   world.domain().reclaim();
   const StatsSnapshot after = world.stats().snapshot();
-  CHECK(after[Stat::code_bytes_live] == 0);
-  CHECK(after[Stat::code_bytes_retired] == 0);
-  CHECK(after[Stat::unlinks] == after[Stat::links]);
+  CHECK_COUNTED(after[Stat::code_bytes_live] == 0);
+  CHECK_COUNTED(after[Stat::code_bytes_retired] == 0);
+  CHECK_COUNTED(after[Stat::unlinks] == after[Stat::links]);
   CHECK(world.cache().usage().closed_chunks == 0);
 }
 

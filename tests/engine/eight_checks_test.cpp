@@ -9,6 +9,7 @@
 #include <ashlar/hybrid.hpp>
 
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar::test {
 namespace {
@@ -36,7 +37,7 @@ TEST_CASE("single JIT execution") {
   CHECK_FALSE(result.cache_hit);
   CHECK(cpu->slot(0) == 11);
   CHECK(result.next.addr.value == kToyCode + 16);
-  CHECK(m.stat(Stat::blocks_compiled) == compiled + 1);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == compiled + 1);
 }
 
 TEST_CASE("caching benefit") {
@@ -57,7 +58,7 @@ TEST_CASE("caching benefit") {
     warm = std::min<Clock::duration>(warm, Clock::now() - start);
     CHECK(hit);
   }
-  CHECK(m.stat(Stat::blocks_compiled) == compiled);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == compiled);
   CHECK(cpu->slot(0) == 11 * 101);
   // The best of a hundred against compiling: even a loaded machine shows that.
   CHECK(warm * 3 < cold);
@@ -77,7 +78,7 @@ TEST_CASE("JIT batch") {
   std::vector<ExecutionResult> results(5);
   const std::uint64_t compiled = m.stat(Stat::blocks_compiled);
   REQUIRE(jit.execute_blocks(*cpu, keys, results) == 5);
-  CHECK(m.stat(Stat::blocks_compiled) == compiled + 5);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == compiled + 5);
   for (const ExecutionResult& result : results) {
     CHECK(result.reason == ExitReason::block_done);
     CHECK(result.tier == Tier::jit);
@@ -97,7 +98,7 @@ TEST_CASE("interpreter execution") {
     CHECK(result.tier == Tier::interpreter);
     CHECK(cpu->slot(0) == 11u * static_cast<unsigned>(i));
   }
-  CHECK(m.stat(Stat::blocks_compiled) == 0);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == 0);
 }
 
 TEST_CASE("hybrid JIT path") {
@@ -114,7 +115,7 @@ TEST_CASE("hybrid JIT path") {
   CHECK(result.tier == Tier::jit);
   CHECK(result.cache_hit);
   CHECK(cpu->slot(0) == 22);
-  CHECK(m.stat(Stat::interpreter_blocks) == 0);
+  CHECK_COUNTED(m.stat(Stat::interpreter_blocks) == 0);
 }
 
 TEST_CASE("hybrid interpreter path") {
@@ -129,8 +130,8 @@ TEST_CASE("hybrid interpreter path") {
     CHECK(result.cache_hit == (i > 1));
   }
   CHECK(cpu->slot(0) == 1100);
-  CHECK(m.stat(Stat::blocks_compiled) == 0);
-  CHECK(m.stat(Stat::interpreter_blocks) == 100);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == 0);
+  CHECK_COUNTED(m.stat(Stat::interpreter_blocks) == 100);
 }
 
 TEST_CASE("context flush") {
@@ -145,14 +146,14 @@ TEST_CASE("context flush") {
     engine->execute_block(*cpu, kFirst);
     CHECK(engine->execute_block(*cpu, kFirst).cache_hit);
     engine->flush();
-    CHECK(m.stat(Stat::ir_blocks_live) == 0);
-    CHECK(m.stat(Stat::code_bytes_live) == 0);
+    CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
+    CHECK_COUNTED(m.stat(Stat::code_bytes_live) == 0);
     CHECK_FALSE(engine->execute_block(*cpu, kFirst).cache_hit);
     CHECK(engine->execute_block(*cpu, kFirst).cache_hit);
     m.context->flush();
   }
   CHECK(cpu->slot(0) == 11 * 4 * 3);
-  CHECK(m.stat(Stat::flushes) == 6);
+  CHECK_COUNTED(m.stat(Stat::flushes) == 6);
 }
 
 TEST_CASE("multiple executor types") {
@@ -180,7 +181,7 @@ TEST_CASE("multiple executor types") {
     expected += 300;
     CHECK(cpu->slot(0) == expected);
   }
-  CHECK(interpreter.stats()[Stat::runs] == hybrid.stats()[Stat::runs]);
+  CHECK_COUNTED(interpreter.stats()[Stat::runs] == hybrid.stats()[Stat::runs]);
 }
 
 }  // namespace

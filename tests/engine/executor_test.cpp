@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar::test {
 namespace {
@@ -43,11 +44,11 @@ TEST_CASE("execute_block: one block, whatever the pc was, and whether it was the
     CHECK(cpu->slot(0) == 11u * static_cast<unsigned>(i));
   }
   CHECK(m.frontend.translations == 1);
-  CHECK(m.stat(Stat::blocks_translated) == 1);
-  CHECK(m.stat(Stat::guest_instructions_translated) == 3);
-  CHECK(m.stat(Stat::runs) == 9);
-  CHECK(m.stat(Stat::interpreter_blocks) == 9);
-  CHECK(m.stat(Stat::ir_blocks_live) == 1);
+  CHECK_COUNTED(m.stat(Stat::blocks_translated) == 1);
+  CHECK_COUNTED(m.stat(Stat::guest_instructions_translated) == 3);
+  CHECK_COUNTED(m.stat(Stat::runs) == 9);
+  CHECK_COUNTED(m.stat(Stat::interpreter_blocks) == 9);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 1);
   // Another vCPU finds it by the shared look-up.
   auto other = m.vcpu();
   CHECK(executor.execute_block(*other, {{kToyCode}}).cache_hit);
@@ -70,7 +71,7 @@ TEST_CASE("execute_blocks: in order, until one ends otherwise") {
   CHECK(results[2].next == c);
   CHECK(results[3].reason == ExitReason::syscall);
   CHECK(results[4].tier == Tier::none);
-  CHECK(m.stat(Stat::runs) == 1);
+  CHECK_COUNTED(m.stat(Stat::runs) == 1);
   CHECK(executor.execute_blocks(*cpu, {}, {}) == 0);
 }
 
@@ -88,7 +89,7 @@ TEST_CASE("run: stop reasons") {
   CHECK(result.next.addr.value == kToyCode + 12);
   result = executor.run(*cpu);  // again, at the same place
   CHECK(result.reason == ExitReason::illegal_instruction);
-  CHECK(m.stat(Stat::syscalls) == 1);
+  CHECK_COUNTED(m.stat(Stat::syscalls) == 1);
 }
 
 TEST_CASE("fuel is exact to the instruction at every value") {
@@ -173,7 +174,7 @@ TEST_CASE("a halt from another thread stops a loop in linked blocks") {
     CHECK(result.reason == ExitReason::halted);
     CHECK((cpu->pc().value == kToyCode || cpu->pc().value == kToyCode + 8));
   }
-  CHECK(m.stat(Stat::links) == 2);
+  CHECK_COUNTED(m.stat(Stat::links) == 2);
   CHECK(m.frontend.translations == 2);
 }
 
@@ -196,7 +197,7 @@ TEST_CASE("a halt stops a loop of indirect jumps") {
   halter.join();
   CHECK(cpu->slot(7) >= 1000);
   // The vCPU's own table answered, not the shared one.
-  CHECK(m.stat(Stat::lookup_hits) + m.stat(Stat::lookup_misses) < 5);
+  CHECK_COUNTED(m.stat(Stat::lookup_hits) + m.stat(Stat::lookup_misses) < 5);
 }
 
 TEST_CASE("data faults are exact, and the vCPU goes on after repair") {
@@ -217,7 +218,7 @@ TEST_CASE("data faults are exact, and the vCPU goes on after repair") {
     CHECK(cpu->slot(0) == 1);
     if (i == 0) CHECK(result.instructions == 1);
   }
-  CHECK(m.stat(Stat::memory_faults) == 2);
+  CHECK_COUNTED(m.stat(Stat::memory_faults) == 2);
   REQUIRE(m.memory->map({{kToyData + 0x1000}, 0x1000}, Perm::read));
   CHECK(executor.run(*cpu).reason == ExitReason::syscall);
   CHECK(cpu->slot(0) == 11);
@@ -328,7 +329,7 @@ TEST_CASE("fetch faults") {
   CHECK(result.reason == ExitReason::fault);
   CHECK(result.fault.kind == FaultKind::unmapped);
   CHECK(result.tier == Tier::none);
-  CHECK(m.stat(Stat::ir_blocks_live) == 1);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 1);
 }
 
 TEST_CASE("a helper may ask to leave the block") {
@@ -374,9 +375,9 @@ TEST_CASE("a vCPU may move from context to context, and outlive them") {
       cpu->set_pc({kToyCode});
       CHECK(second.run(*cpu).reason == ExitReason::syscall);
     }
-    CHECK((*other)->stats()[Stat::runs] == 3);
+    CHECK_COUNTED((*other)->stats()[Stat::runs] == 3);
   }
-  CHECK(a.stat(Stat::runs) == 3);
+  CHECK_COUNTED(a.stat(Stat::runs) == 3);
   CHECK(cpu->slot(0) == 6);
   cpu->set_pc({kToyCode});
   CHECK(InterpreterExecutor(*a.context).run(*cpu).reason == ExitReason::syscall);
@@ -391,7 +392,7 @@ TEST_CASE("dumps do not disturb the cache") {
   REQUIRE(text);
   CHECK(text->find("add64") != std::string::npos);
   CHECK(m.context->dump_ir({{kToyCode}}, true));
-  CHECK(m.stat(Stat::ir_blocks_live) == 0);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
   const auto none = m.context->dump_ir({{kNowhere}}, false);
   REQUIRE_FALSE(none);
   CHECK(none.error().code == ErrorCode::unknown_block);

@@ -11,6 +11,7 @@
 
 #include "engine/tier_policy.hpp"
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar::test {
 namespace {
@@ -94,9 +95,9 @@ TEST_CASE("execute_block: interpreted until it is warm") {
     CHECK(cpu->slot(0) == static_cast<unsigned>(i));
     CHECK(result.next.addr.value == kToyCode + 24);
   }
-  CHECK(m.stat(Stat::blocks_compiled) == before + 1);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == before + 1);
   // The compiler has used the interpreter's IR.
-  CHECK(m.stat(Stat::blocks_translated) == translated + 1);
+  CHECK_COUNTED(m.stat(Stat::blocks_translated) == translated + 1);
 }
 
 TEST_CASE("run: cold code is not compiled, a loop is, and the numbers say so") {
@@ -112,17 +113,17 @@ TEST_CASE("run: cold code is not compiled, a loop is, and the numbers say so") {
   cpu->set_slot(3, 30);
   CHECK(hybrid.run(*cpu).reason == ExitReason::syscall);
   CHECK(cpu->slot(0) == 70);
-  CHECK(m.stat(Stat::blocks_compiled) == before);
-  CHECK(m.stat(Stat::jit_entries) == 1);  // of the probe
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == before);
+  CHECK_COUNTED(m.stat(Stat::jit_entries) == 1);  // of the probe
   cpu->set_pc({kToyCode});
   cpu->set_slot(3, 10'000);
   const ExecutionResult result = hybrid.run(*cpu);
   CHECK(result.reason == ExitReason::syscall);
   CHECK(result.tier == Tier::jit);  // the block behind the loop as well: compiled code has come to it
   CHECK(cpu->slot(0) == 70 + 40 + 10'000);
-  CHECK(m.stat(Stat::blocks_compiled) <= before + 3);
-  CHECK(m.stat(Stat::blocks_compiled) >= before + 2);
-  CHECK(m.stat(Stat::interpreter_blocks) < 400);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) <= before + 3);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) >= before + 2);
+  CHECK_COUNTED(m.stat(Stat::interpreter_blocks) < 400);
 }
 
 TEST_CASE("fuel is exact while blocks go from one tier to the other") {
@@ -147,7 +148,7 @@ TEST_CASE("fuel is exact while blocks go from one tier to the other") {
   }
 }
 
-TEST_CASE("switching: the next block follows, also in a vCPU that runs") {
+TEST_CASE("switching: the next block follows, also in a vCPU that runs" * counted()) {
   ToyMachine m;
   if (!compiles(m)) return;
   m.code({toy(Toy::add, 1), toy(Toy::jump, 5)});
@@ -181,9 +182,9 @@ TEST_CASE("switching: the next block follows, also in a vCPU that runs") {
   // A run's counters come when the interpreter leaves: that the JIT is entered shows that it has left.
   const std::uint64_t entries = m.stat(Stat::jit_entries);
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  CHECK(m.stat(Stat::jit_entries) == entries);
+  CHECK_COUNTED(m.stat(Stat::jit_entries) == entries);
   hybrid.set_prefer_jit(true);
-  CHECK(wait_for([&] { return m.stat(Stat::jit_entries) > entries; }));
+  CHECK_COUNTED(wait_for([&] { return m.stat(Stat::jit_entries) > entries; }));
   // Back and forth: on a loaded machine the vCPU may sleep through some of the switches.
   const std::uint64_t interpreted = m.stat(Stat::interpreter_blocks);
   CHECK(wait_for([&] {
@@ -217,7 +218,7 @@ TEST_CASE("a pinned block is interpreted by every engine, and compiled again whe
     cpu->set_slot(3, 1000);
     CHECK(engine->run(*cpu).reason == ExitReason::syscall);
     CHECK(cpu->slot(0) == 1000);
-    CHECK(m.stat(Stat::interpreter_blocks) >= before + 1000);
+    CHECK_COUNTED(m.stat(Stat::interpreter_blocks) >= before + 1000);
   }
   hybrid.set_prefer_jit(true);
   CHECK(hybrid.execute_block(*cpu, pinned).tier == Tier::interpreter);
@@ -241,7 +242,7 @@ TEST_CASE("batch: what is due is compiled together") {
     REQUIRE(hybrid.execute_blocks(*cpu, keys, results) == keys.size());
     for (const ExecutionResult& result : results)
       CHECK(result.tier == (round < 4 ? Tier::interpreter : Tier::jit));
-    CHECK(m.stat(Stat::blocks_compiled) == before + (round < 4 ? 0 : 6));
+    CHECK_COUNTED(m.stat(Stat::blocks_compiled) == before + (round < 4 ? 0 : 6));
   }
   CHECK(cpu->slot(0) == 36);
 }
@@ -273,9 +274,9 @@ TEST_CASE("manual mode: the queue is bounded, without doubles, the hottest first
   CHECK(hybrid.pending() == 1);
   for (std::size_t i = 1; i < 6; ++i) execute(i, 4);
   CHECK(hybrid.pending() == 4);
-  CHECK(m.stat(Stat::compile_queue_length) == 4);
-  CHECK(m.stat(Stat::compile_requests_dropped) == 2);
-  CHECK(m.stat(Stat::blocks_compiled) == before);
+  CHECK_COUNTED(m.stat(Stat::compile_queue_length) == 4);
+  CHECK_COUNTED(m.stat(Stat::compile_requests_dropped) == 2);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == before);
   // Block 0 has asked most often.
   CHECK(hybrid.compile_pending(1) == 1);
   CHECK(execute(0, 1) == Tier::jit);
@@ -288,8 +289,8 @@ TEST_CASE("manual mode: the queue is bounded, without doubles, the hottest first
   execute(5, 4);
   CHECK(hybrid.compile_pending() == 1);
   CHECK(execute(5, 1) == Tier::jit);
-  CHECK(m.stat(Stat::blocks_compiled) == before + 5);
-  CHECK(m.stat(Stat::compile_queue_length) == 0);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == before + 5);
+  CHECK_COUNTED(m.stat(Stat::compile_queue_length) == 0);
 }
 
 TEST_CASE("what is invalidated while it waits is not compiled from old code") {
@@ -306,7 +307,7 @@ TEST_CASE("what is invalidated while it waits is not compiled from old code") {
   m.code({toy(Toy::add, 100)});
   const std::uint64_t before = m.stat(Stat::blocks_compiled);
   CHECK(hybrid.compile_pending() == 1);
-  CHECK(m.stat(Stat::blocks_compiled) == before);
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == before);
   cpu->set_slot(0, 0);
   for (int i = 0; i < 4; ++i) {
     hybrid.execute_block(*cpu, key);
@@ -339,11 +340,11 @@ TEST_CASE("workers: the vCPU goes on, and finds the code later") {
   cpu->set_slot(3, 1'000'000);
   CHECK(hybrid.run(*cpu).reason == ExitReason::syscall);
   CHECK(cpu->slot(0) == 1'000'100);
-  CHECK(m.stat(Stat::jit_entries) > before);
-  CHECK(m.stat(Stat::interpreter_blocks) < 1'000'000);
+  CHECK_COUNTED(m.stat(Stat::jit_entries) > before);
+  CHECK_COUNTED(m.stat(Stat::interpreter_blocks) < 1'000'000);
 }
 
-TEST_CASE("pauses are counted") {
+TEST_CASE("pauses are counted" * counted()) {
   ToyMachine m;
   if (!compiles(m)) return;
   const auto pauses = [&] {
@@ -357,7 +358,7 @@ TEST_CASE("pauses are counted") {
   auto cpu = m.vcpu();
   for (int i = 0; i < 10; ++i) hybrid.execute_block(*cpu, {{kToyCode}});
   CHECK(pauses() == before + 1);
-  CHECK(m.stat(Stat::compile_pause_longest) > 0);
+  CHECK_COUNTED(m.stat(Stat::compile_pause_longest) > 0);
 }
 
 }  // namespace

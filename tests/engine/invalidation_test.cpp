@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar::test {
 namespace {
@@ -22,8 +23,8 @@ TEST_CASE("a write by the embedder, in linked blocks") {
   CHECK(run(m, *cpu) == 11);
   m.code({toy(Toy::add, 20)}, kToyCode + 8);
   CHECK(run(m, *cpu) == 21);
-  CHECK(m.stat(Stat::invalidations) == 1);
-  CHECK(m.stat(Stat::unlinks) == 1);
+  CHECK_COUNTED(m.stat(Stat::invalidations) == 1);
+  CHECK_COUNTED(m.stat(Stat::unlinks) == 1);
   m.code({toy(Toy::add, 2)});
   CHECK(run(m, *cpu) == 22);
 }
@@ -36,21 +37,21 @@ TEST_CASE("only what overlaps goes") {
   auto cpu = m.vcpu();
   CHECK(run(m, *cpu) == 111);
   CHECK(m.frontend.translations == 3);
-  CHECK(m.stat(Stat::ir_blocks_live) == 3);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 3);
   m.context->invalidate({{kToyCode + 4}, 4});  // the jump of the first block
-  CHECK(m.stat(Stat::ir_blocks_live) == 2);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 2);
   CHECK(run(m, *cpu) == 111);
   CHECK(m.frontend.translations == 4);
   m.context->invalidate({{kToyCode + 0x1008}, 0x2000});  // behind the last one
   m.context->invalidate({{kToyCode + 8}, 0});
-  CHECK(m.stat(Stat::ir_blocks_live) == 3);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 3);
   m.context->invalidate(
       {{kToyCode + 7}, 0xffa});  // the last byte of the first, all of the second, the first byte of the third
-  CHECK(m.stat(Stat::ir_blocks_live) == 0);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
   CHECK(run(m, *cpu) == 111);
   m.context->invalidate({{}, ~std::uint64_t{0}});
-  CHECK(m.stat(Stat::ir_blocks_live) == 0);
-  CHECK(m.stat(Stat::blocks_invalidated) == 7);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
+  CHECK_COUNTED(m.stat(Stat::blocks_invalidated) == 7);
 }
 
 TEST_CASE("unmapping, losing permission, mapping anew") {
@@ -81,11 +82,11 @@ TEST_CASE("flush") {
   CHECK(run(m, *cpu) == 1);
   CHECK(m.frontend.translations == 2);
   m.context->flush();
-  CHECK(m.stat(Stat::ir_blocks_live) == 0);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
   CHECK(run(m, *cpu) == 1);
   CHECK(m.frontend.translations == 4);
-  CHECK(m.stat(Stat::flushes) == 1);
-  CHECK(m.stat(Stat::blocks_invalidated) == 2);
+  CHECK_COUNTED(m.stat(Stat::flushes) == 1);
+  CHECK_COUNTED(m.stat(Stat::blocks_invalidated) == 2);
 }
 
 TEST_CASE("code that the guest rewrites is seen after a fence, and only what changed is translated again") {
@@ -145,10 +146,10 @@ TEST_CASE("code that changes during every translation runs all the same, and is 
   m.frontend.during_translation = [&] { m.code({toy(Toy::add, 1)}); };
   auto cpu = m.vcpu();
   CHECK(run(m, *cpu) == 1);
-  CHECK(m.stat(Stat::ir_blocks_live) == 0);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
   m.frontend.during_translation = nullptr;
   CHECK(run(m, *cpu) == 1);
-  CHECK(m.stat(Stat::ir_blocks_live) == 1);
+  CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 1);
 }
 
 TEST_CASE("many invalidations during a translation count as one of everything") {

@@ -7,6 +7,7 @@
 #include <ashlar/stats.hpp>
 
 #include "base/stats_cells.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar {
 namespace {
@@ -21,7 +22,7 @@ TEST_CASE("each counter is described once, by its name") {
   }
 }
 
-TEST_CASE("a snapshot sums shared values and cells, also of those that are gone") {
+TEST_CASE("a snapshot sums shared values and cells, also of those that are gone" * test::counted()) {
   LiveStats stats;
   StatsCell a, b;
   stats.attach(a);
@@ -41,7 +42,7 @@ TEST_CASE("a snapshot sums shared values and cells, also of those that are gone"
   CHECK(stats.snapshot()[Stat::runs] == 17);
 }
 
-TEST_CASE("since takes differences of counters and keeps gauges") {
+TEST_CASE("since takes differences of counters and keeps gauges" * test::counted()) {
   LiveStats stats;
   stats.add(Stat::links, 5);
   stats.add(Stat::code_bytes_live, 100);
@@ -66,7 +67,7 @@ TEST_CASE("text forms") {
   CHECK(json.ends_with("\"syscalls\": 0}"));
 }
 
-TEST_CASE("counts of threads that come and go are never lost, and no snapshot goes back") {
+TEST_CASE("counts of threads that come and go are never lost, and no snapshot goes back" * test::counted()) {
   LiveStats stats;
   constexpr int kThreads = 4, kRounds = 200, kBumps = 50;
   std::atomic<bool> done{false};

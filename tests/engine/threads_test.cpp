@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 #include "support/rng.hpp"
 
 namespace ashlar::test {
@@ -129,9 +130,10 @@ TEST_CASE("running, invalidating, flushing and fencing at the same time") {
     }
     stop = true;
     for (std::thread& thread : threads) thread.join();
-    CHECK(m.stat(Stat::ir_blocks_live) <= 2 * kBlocks);  // fuel also ends between a block's two instructions
+    CHECK_COUNTED(m.stat(Stat::ir_blocks_live) <=
+                  2 * kBlocks);  // fuel also ends between a block's two instructions
     m.context->flush();
-    CHECK(m.stat(Stat::ir_blocks_live) == 0);
+    CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <ashlar/scheduler.hpp>
 
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 #include "support/rng.hpp"
 
 namespace ashlar::test {
@@ -139,10 +140,10 @@ TEST_CASE("executors x flush x invalidate x evict x policy switches x shutdown")
     stop = true;
     for (std::thread& thread : threads) thread.join();
     m.context->flush();
-    CHECK(m.stat(Stat::ir_blocks_live) == 0);
+    CHECK_COUNTED(m.stat(Stat::ir_blocks_live) == 0);
     shared.wait_for_compilations();
     m.context->flush();
-    CHECK(m.stat(Stat::code_bytes_live) == 0);
+    CHECK_COUNTED(m.stat(Stat::code_bytes_live) == 0);
   }
 }
 

@@ -8,11 +8,12 @@
 #include <ashlar/stats_watcher.hpp>
 
 #include "engine/toy_guest.hpp"
+#include "support/counted.hpp"
 
 namespace ashlar::test {
 namespace {
 
-TEST_CASE("poll: what was counted since; gauges as they are") {
+TEST_CASE("poll: what was counted since; gauges as they are" * counted()) {
   ToyMachine m;
   m.code({toy(Toy::add, 1), toy(Toy::call)});
   InterpreterExecutor engine(*m.context);
@@ -31,7 +32,7 @@ TEST_CASE("poll: what was counted since; gauges as they are") {
   CHECK(watcher.poll()[Stat::runs] == 0);
 }
 
-TEST_CASE("callbacks: the deltas' sum is the total") {
+TEST_CASE("callbacks: the deltas' sum is the total" * counted()) {
   ToyMachine m;
   m.code({toy(Toy::add, 1), toy(Toy::call)});
   InterpreterExecutor engine(*m.context);
