@@ -152,7 +152,8 @@ class ToyFrontend final : public Frontend {
 /// Memory with an executable, writable code area at kToyCode and a data page at kToyData; front end, context,
 /// executor.
 struct ToyMachine {
-  explicit ToyMachine(std::vector<Helper> helpers = {}, TranslateLimits limits = {}, bool keep = true)
+  explicit ToyMachine(std::vector<Helper> helpers = {}, TranslateLimits limits = {}, bool keep = true,
+                      std::uint32_t learn_after = ContextConfig{}.learn_registers_after)
       : frontend(std::move(helpers)) {
     auto made = FlatMemory::create({1 << 20});
     REQUIRE(made);
@@ -161,6 +162,7 @@ struct ToyMachine {
     REQUIRE(memory->map({{kToyData}, 0x1000}, Perm::read | Perm::write));
     ContextConfig config;
     config.keep_blocks_run_once = keep;  // most tests count translations
+    config.learn_registers_after = learn_after;
     config.frontend = &frontend;
     config.memory = memory.get();
     config.translate = limits;
