@@ -47,8 +47,10 @@ struct ContextConfig {
   /// Compiled blocks count their executions until one has reached this number (twice it, four times it, while
   /// all blocks together have not been executed 16 times each: making them anew would not pay), and again
   /// until about 256 times as many blocks have been executed; both times the state slots that the hottest
-  /// blocks use get the host's registers, and code is compiled anew if they are others than before. 0: slots
-  /// keep the registers that the front end's ranks give them.
+  /// blocks use get the host's registers, and code is compiled anew if they are others than before. Meanwhile
+  /// a block is optimised when it has itself been executed so often, or has been near it at such a time; what
+  /// is compiled later, is at once. 0: slots keep the registers that the front end's ranks give them, and all
+  /// blocks are optimised at once.
   std::uint32_t learn_registers_after = 16384;
   /// Where the library logs; null: nowhere.
   std::shared_ptr<spdlog::logger> logger{};

@@ -71,12 +71,12 @@ engine::Jit& ExecutionContext::Impl::make_jit() {
 
 void ExecutionContext::Impl::block_is_hot(const BlockKey& key, StatsCell& stats) {
   engine::Jit& jit = *jit_if_made();
-  const bool learns = jit.learns_registers();
-  if (learns && !jit.judge_registers(stats)) return;
+  const engine::Jit::Remake remake = jit.block_is_hot(key, stats);
   drop_code([&](auto& code, const auto& lock, auto& removed) {
-    if (!learns) {
-      for (const bool base_is_limit : {false, true})
-        code.remove(lock, key, cache::Flavour{.base_is_limit = base_is_limit}, removed);
+    if (!remake.all) {
+      for (const BlockKey& warm : remake.these)
+        for (const bool base_is_limit : {false, true})
+          code.remove(lock, warm, cache::Flavour{.base_is_limit = base_is_limit}, removed);
       return;
     }
     jit.adopt_plan(lock);

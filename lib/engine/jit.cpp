@@ -160,7 +160,7 @@ Result<void> Jit::add_plan(std::vector<codegen::Resident> residents) {
   return {};
 }
 
-bool Jit::judge_registers(StatsCell& stats) {
+Jit::Remake Jit::block_is_hot(const BlockKey& hot, StatsCell& stats) {
   std::lock_guard lock(plans_mutex_);
   std::unique_ptr<Workshop> workshop = borrow();
   Translated translated;
@@ -168,12 +168,12 @@ bool Jit::judge_registers(StatsCell& stats) {
     translated = translator_.translate_only(key, workshop->buffers);
     return translated.block != nullptr ? &workshop->optimiser.optimise(*translated.block) : nullptr;
   };
-  std::vector<codegen::Resident> better = learning_->judge(plan(plan_number()).residents, block_of);
+  RegisterLearning::Verdict verdict = learning_->judge(hot, plan(plan_number()).residents, block_of);
   give_back(std::move(workshop));
-  if (better.empty()) return false;
-  if (const Result<void> added = add_plan(std::move(better)); !added) {
+  if (verdict.better.empty()) return {false, std::move(verdict.warm)};
+  if (const Result<void> added = add_plan(std::move(verdict.better)); !added) {
     learning_->give_up();
-    return false;
+    return {false, std::move(verdict.warm)};
   }
   stats.add(Stat::register_plans);
   if (config_.logger != nullptr) {
@@ -182,7 +182,7 @@ bool Jit::judge_registers(StatsCell& stats) {
       names += " " + config_.frontend->layout().slots[r.slot.slot_index()].name;
     config_.logger->debug("host registers now hold{}", names);
   }
-  return true;
+  return {true, {}};
 }
 
 Jit::~Jit() {
@@ -235,20 +235,27 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   options.base_is_limit = flavour.base_is_limit;
   if (config_.count_executions) options.profile_counter = counter_of(key);
   options.map_code = !config_.code_listeners.empty();
+  bool optimise = true;
   if (flavour.linked) {
     options.residents = plan(flavour.plan).residents;
-    if (!flavour.count_fuel) options.threshold_counter = learning_->watch(key);
+    if (!flavour.count_fuel) {
+      const RegisterLearning::Watch watch = learning_->watch(key);
+      options.threshold_counter = watch.counter;
+      optimise = watch.optimise;
+    }
   }
   // What is not counted any more is hot, or made when nothing is learned about hot blocks.
   const bool is_hot = options.linked && !options.count_fuel && options.threshold_counter == nullptr;
   const ir::Block& optimised =
-      workshop.optimiser.optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep);
-  options.loop_head = workshop.optimiser.loop_head();
+      optimise ? workshop.optimiser.optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep) : block;
+  if (optimise) options.loop_head = workshop.optimiser.loop_head();
   if (config_.count_ways) options.way_counters = way_counters_of(key, optimised.boundaries().size()).data();
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
-  // The interpreter, which goes on after faults, has the block as the front end made it.
-  workshop.optimiser.name_origins(out.access_faults);
-  workshop.optimiser.name_origins(out.check_faults);
+  if (optimise) {
+    // The interpreter, which goes on after faults, has the block as the front end made it.
+    workshop.optimiser.name_origins(out.access_faults);
+    workshop.optimiser.name_origins(out.check_faults);
+  }
   if (!compiled) {
     if (config_.logger != nullptr)
       config_.logger->error("block 0x{:x} is interpreted: {}", key.addr.value, compiled.error().message);

@@ -96,11 +96,12 @@ class Jit {
   void prepare(std::span<const BlockKey> keys, cache::Flavour flavour, StatsCell& stats,
                cache::CodeCache::Removed& removed);
 
-  /// While registers may still be given to other slots, code counts its executions, and `judge_registers` is
-  /// due when a block has been executed often. Later such code is only to be made anew, without counting.
-  bool learns_registers() const noexcept { return learning_->on(); }
-  /// True: there is another plan. Linked code is to be dropped, after `adopt_plan` under the same lock.
-  bool judge_registers(StatsCell& stats);
+  struct Remake {
+    bool all = false;             ///< linked code is to be dropped, after `adopt_plan` under the same lock
+    std::vector<BlockKey> these;  ///< if not all: of these
+  };
+  /// Code that counts its executions says that the block has been executed often.
+  Remake block_is_hot(const BlockKey& key, StatsCell& stats);
   void adopt_plan(const cache::CacheLock&) noexcept {
     std::lock_guard lock(plans_mutex_);
     plan_.store(static_cast<std::uint8_t>(plan_count_ - 1), std::memory_order_release);

@@ -18,6 +18,9 @@ constexpr unsigned kVerdicts = 2;
 /// No verdict falls before so many blocks have been executed for each that there is: making all code anew
 /// would take longer than what has been executed, and most of it may have been needed once.
 constexpr std::uint64_t kLeastUse = 16;
+/// What has been executed this part of the first threshold, one over, when a verdict falls, is warm from then
+/// on.
+constexpr std::uint64_t kWarm = 4;
 /// The blocks that are weighed, of which none is executed less often than the hottest by this factor.
 constexpr std::size_t kHottest = 64;
 constexpr std::uint64_t kHotRange = 1024;
@@ -31,46 +34,57 @@ constexpr std::uint64_t kOwnChoice = 4;
 
 }  // namespace
 
-std::uint64_t* RegisterLearning::watch(const BlockKey& key) {
-  if (!on()) return nullptr;
+RegisterLearning::Watch RegisterLearning::watch(const BlockKey& key) {
+  if (!on()) return {};
   std::lock_guard lock(mutex_);
-  if (!on() || watched_.size() >= kMostWatched) return nullptr;
-  watched_.push_back({key, 0 - threshold_});
-  return &watched_.back().count;
+  if (!on() || watched_.size() >= kMostWatched) return {};
+  const bool warm = is_warm(key);
+  const std::uint64_t threshold = warm ? threshold_ : first_threshold_;
+  watched_.push_back({key, 0 - threshold, threshold});
+  return {&watched_.back().count, warm};
 }
 
-std::vector<codegen::Resident> RegisterLearning::judge(
-    std::span<const codegen::Resident> residents,
+RegisterLearning::Verdict RegisterLearning::judge(
+    const BlockKey& key, std::span<const codegen::Resident> residents,
     const std::function<const ir::Block*(const BlockKey&)>& block_of) {
   std::lock_guard lock(mutex_);
-  if (!on()) return {};
+  // A block that becomes warm is no reason for a verdict, but for the first.
+  const bool is_due = on() && (is_warm(key) || (verdicts_ == 0 && threshold_ == first_threshold_));
+  set_warm(key);
+  if (!is_due) return {{}, {key}};
   struct Hot {
     BlockKey key;
     std::uint64_t executions;
-  };
-  const auto executions_of = [this](Watched& w) {
-    return std::atomic_ref(w.count).load(std::memory_order_relaxed) + threshold_;
   };
   const auto each = [this](auto&& what) {
     for (std::size_t i = since_; i < watched_.size(); ++i) what(watched_[i]);
   };
   std::uint64_t executed = 0, most = 0;
   each([&](Watched& w) {
-    const std::uint64_t executions = executions_of(w);
+    const std::uint64_t executions = w.executions();
     executed += executions;
     most = std::max(most, executions);
   });
   // Another thread has been here for the same threshold.
-  if (most < threshold_) return {};
+  if (most < threshold_) return {{}, {key}};
   if (executed < kLeastUse * (watched_.size() - since_)) {
-    each([this](Watched& w) { std::atomic_ref(w.count).fetch_sub(threshold_, std::memory_order_relaxed); });
     threshold_ *= 2;
-    return {};
+    return {{}, {key}};
   }
+  const bool is_last = ++verdicts_ == kVerdicts;
   std::vector<Hot> hot;
+  Verdict verdict;
   each([&](Watched& w) {
-    const std::uint64_t executions = executions_of(w);
+    const std::uint64_t executions = w.executions();
     if (executions >= most / kHotRange) hot.push_back({w.key, executions});
+    if (executions >= first_threshold_ / kWarm) {
+      set_warm(w.key);
+      verdict.warm.push_back(w.key);
+    } else if (is_last) {
+      // Done with counting when it has become warm.
+      w.threshold = first_threshold_;
+      std::atomic_ref(w.count).store(0 - w.threshold, std::memory_order_relaxed);
+    }
   });
   const std::size_t count = std::min(hot.size(), kHottest);
   std::partial_sort(hot.begin(), hot.begin() + static_cast<std::ptrdiff_t>(count), hot.end(),
@@ -84,19 +98,16 @@ std::vector<codegen::Resident> RegisterLearning::judge(
   for (const codegen::Resident& r : backend_.residents(layout_, {}))
     weights_[r.slot.slot_index()] += all / kPrior;
 
-  std::vector<codegen::Resident> better = backend_.residents(layout_, weights_);
-  if (served(better) <= served(residents) + all / kLeastGain) better.clear();
-  if (!better.empty()) since_ = watched_.size();
-  if (++verdicts_ == kVerdicts) {
-    // What still counts is done with it when it has become hot.
+  verdict.better = backend_.residents(layout_, weights_);
+  if (served(verdict.better) <= served(residents) + all / kLeastGain) verdict.better.clear();
+  since_ = watched_.size();
+  if (is_last) {
     on_.store(false, std::memory_order_relaxed);
-    threshold_ = first_threshold_;
   } else {
     // When the hottest block comes to this, as many blocks as wanted will have been executed.
     threshold_ = std::max(threshold_, hot[0].executions * (first_threshold_ * kSample / executed));
   }
-  each([this](Watched& w) { std::atomic_ref(w.count).store(0 - threshold_, std::memory_order_relaxed); });
-  return better;
+  return verdict;
 }
 
 void RegisterLearning::weigh(const ir::Block& block, std::uint64_t executions,

@@ -1,6 +1,9 @@
 // Registers go to the slots that a program uses: whatever plan there is, and whenever it changes, results are
 // those of the interpreter.
+#include <cstddef>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -134,8 +137,85 @@ TEST_CASE("what is hot is made anew once it need not count any more") {
   JitExecutor jit(*m.context);
   const auto vcpu = m.vcpu(100000);
   CHECK(jit.run(*vcpu, {}).reason == ExitReason::syscall);
-  // The two halves of the first phase's loop, twice; what came later was not told to count.
-  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == 3 * kGroups + 1 + 2);
+  // The two halves of the first phase's loop, at each of the two verdicts; what came later was not told to
+  // count.
+  CHECK_COUNTED(m.stat(Stat::blocks_compiled) == 3 * kGroups + 1 + 2 * 2);
+}
+
+/// Keeps how many bytes each code of a block has, in the order in which it was made.
+class Sizes final : public CodeListener {
+ public:
+  void runtime_published(const void*, std::span<const std::byte>) override {}
+  void code_published(const PublishedCode& published) override {
+    of[published.key.addr.value].push_back(published.code.size());
+  }
+  std::map<std::uint64_t, std::vector<std::size_t>> of;
+};
+
+TEST_CASE("blocks are optimised when they have become warm, or at once where nothing counts") {
+  using enum ir::Opcode;
+  using ir::Value;
+  constexpr std::uint64_t kFirst = 1, kSecond = 2, kCold = 3, kEnd = 4;
+  StateLayout layout;
+  for (const char* name : {"x", "n"}) layout.slots.push_back({name, SlotClass::integer, 100});
+  const Value x = Value::slot(0), n = Value::slot(1);
+  // Adds 2 + 3 the long way, and goes on.
+  const auto put = [&](BlockStore& store, std::uint64_t id, auto&& finish) {
+    BlockBuilder out;
+    out.begin(BlockKey::from_id(id));
+    out.guest_instruction({id * 16}, 4);
+    const Value a = out.temp(), b = out.temp(), sum = out.temp();
+    out.const64(a, 2);
+    out.const64(b, 3);
+    out.rr(add64, sum, a, b);
+    out.rr(add64, x, x, sum);
+    finish(out);
+    REQUIRE(store.add(id, out));
+  };
+  const auto run = [&](std::uint32_t learn_after, std::uint64_t rounds) {
+    BlockStore store(layout);
+    put(store, kFirst, [&](BlockBuilder& out) { out.jump({kSecond}); });
+    put(store, kSecond, [&](BlockBuilder& out) {
+      out.ri(add64_i, n, n, -1);
+      out.branch(br_ne_i, n, 0, {{kFirst}}, {kCold});
+    });
+    put(store, kCold, [&](BlockBuilder& out) { out.jump({kEnd}); });
+    put(store, kEnd, [&](BlockBuilder& out) { out.stop(ir::StopReason::syscall, {kEnd}); });
+    Sizes sizes;
+    ContextConfig config;
+    config.frontend = &store;
+    config.learn_registers_after = learn_after;
+    config.code_listeners = {&sizes};
+    auto context = ExecutionContext::create(config);
+    REQUIRE(context);
+    JitExecutor jit(**context);
+    auto vcpu = Vcpu::create(layout, nullptr);
+    REQUIRE(vcpu);
+    (*vcpu)->set_pc({kFirst});
+    (*vcpu)->set_slot(1, rounds);
+    CHECK(jit.run(**vcpu, {}).reason == ExitReason::syscall);
+    CHECK((*vcpu)->slot(0) == 5 * (2 * rounds + 2));
+    return sizes.of;
+  };
+  const auto at_once = run(0, 1000);
+  for (const std::uint64_t id : {kFirst, kSecond, kCold}) REQUIRE(at_once.at(id).size() == 1);
+  auto learning = run(100, 50);
+  for (const std::uint64_t id : {kFirst, kSecond, kCold}) {
+    CAPTURE(id);
+    REQUIRE(learning.at(id).size() == 1);  // nothing was warm
+    CHECK(learning.at(id)[0] > at_once.at(id)[0]);
+  }
+  // With the first verdict they are optimised and go on counting, with the second they do not count any more.
+  learning = run(100, 1'000'000);
+  for (const std::uint64_t id : {kFirst, kSecond}) {
+    CAPTURE(id);
+    const std::vector<std::size_t>& made = learning.at(id);
+    REQUIRE(made.size() == 3);
+    CHECK(made[0] > made[1]);
+    CHECK(made[1] > made[2]);
+    CHECK(made[2] == at_once.at(id)[0]);
+  }
+  CHECK(learning.at(kCold) == at_once.at(kCold));
 }
 
 TEST_CASE("who stops in between goes on under another plan") {

@@ -3,7 +3,7 @@
 
 Usage: run_guest.py --ashlar PATH [--engine ENGINE] --guest-dir BUILD [--runner "CMD ..."] NAME...
 ENGINE is one of ashlar's, or a variant of one: jit-tiny has little room for code, so that translations are evicted all
-the time; jit-learn gives registers to other slots as early and as often as it can; jit-refused finds that the host
+the time, and optimises all of it at once; jit-learn gives registers to other slots as early and as often as it can; jit-refused finds that the host
 refuses executable memory, and must say so once (with --runner, whose program may need such memory itself, it is told
 not to use any).
 NAME is a program of manifest.txt, or group:NAME for all programs of a group, or "all".
@@ -51,7 +51,7 @@ def read_manifest():
 
 # Engine variants: the engine, further options of "ashlar run".
 VARIANTS = {
-    'jit-tiny': ('jit', ['--code-limit', '64K']),
+    'jit-tiny': ('jit', ['--code-limit', '64K', '--learn-after', '0']),
     'jit-learn': ('jit', ['--learn-after', '3']),
     'jit-refused': ('jit', []),
 }

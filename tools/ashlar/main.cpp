@@ -98,9 +98,11 @@ int main_checked(int argc, char** argv) {
          "executable), none (interpret), or auto: the first that works")
       ->capture_default_str()
       ->type_name("KIND");
-  run->add_option("--learn-after", run_options.learn_after,
-                  "Executions of a compiled block after which the processor's registers go to the program's "
-                  "registers that are in use (16384); 0: never")
+  run->add_option(
+         "--learn-after", run_options.learn_after,
+         "Executions of a compiled block after which it is optimised and the processor's registers go to "
+         "the program's registers that are in use (16384); 0: optimise at once, never give registers "
+         "to others")
       ->type_name("N");
   run->add_flag(
       "--profile", run_options.profile,
