@@ -8,7 +8,7 @@ namespace ashlar::bench {
 void slices() {
   Ring ring(4);
   JitExecutor engine(*ring.context);
-  constexpr std::uint64_t kSlice = 2'000, kTotal = 10'000'000;
+  constexpr std::uint64_t kSlice = 2'000, kTotal = 100'000'000;
   for (const std::size_t count : {1, 2, 100}) {
     std::vector<double> alone, bare, scheduled;
     for (int round = 0; round < 5; ++round) {

@@ -120,14 +120,27 @@ void many() {
   SchedulerConfig config;
   config.slice = 1'000;
   auto scheduler = need(Scheduler::create(engine, config));
+  // CPU time of a slice, of so many of each vCPU.
+  const auto slices = [&](std::uint64_t of_each) {
+    const std::uint64_t slices_before = scheduler->slices();
+    const double begin = process_time();
+    std::vector<RunFuture> futures;
+    for (auto& vcpu : vcpus) futures.push_back(scheduler->submit(*vcpu, {of_each * config.slice}));
+    for (const RunFuture& future : futures) future.wait();
+    return (process_time() - begin) / static_cast<double>(scheduler->slices() - slices_before) * 1e9;
+  };
+  const double first = slices(1), later = slices(20);
+  auto alone = ring.vcpu();
+  engine.run(*alone, {1'000'000});
   const double begin = process_time();
-  std::vector<RunFuture> futures;
-  for (auto& vcpu : vcpus) futures.push_back(scheduler->submit(*vcpu, {20'000}));
-  for (const RunFuture& future : futures) future.wait();
-  const double time = process_time() - begin;
+  constexpr std::uint64_t kAlone = 100'000;
+  engine.run(*alone, {kAlone * config.slice});
+  const double work = (process_time() - begin) / kAlone * 1e9;
   print("many/10000_vcpus/new", static_cast<double>(made - before) / kCount, "bytes/vCPU");
   print("many/10000_vcpus/have_run", static_cast<double>(resident() - before) / kCount, "bytes/vCPU");
-  print("many/10000_vcpus/slice_of_1000", time / static_cast<double>(scheduler->slices()) * 1e9, "ns");
+  print("many/10000_vcpus/first_slice_of_1000", first, "ns");
+  print("many/10000_vcpus/slice_of_1000", later, "ns");
+  print("many/10000_vcpus/slice_adds", later - work, "ns");
 }
 
 }  // namespace ashlar::bench
