@@ -15,6 +15,8 @@
 
 #include <ashlar/scheduler.hpp>
 
+#include "engine/vcpu_data.hpp"
+
 namespace ashlar::sched {
 
 /// Run by one thread at a time; cancelled and waited for by any.
@@ -26,6 +28,28 @@ class Task {
   RunPriority priority() const noexcept { return options_.priority; }
   const RunOptions& options() const noexcept { return options_; }
   Vcpu& vcpu() noexcept { return vcpu_; }
+
+  /// Has the processor fetch what a slice will touch, stage by stage: each but the first reads what the one
+  /// before has asked for. While it waits in a queue that the caller has locked.
+  static constexpr std::size_t kStages = 4;
+  void fetch(std::size_t stage) noexcept {
+    const auto lines = [](const void* from, std::size_t bytes) {
+      for (std::size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(static_cast<const char*>(from) + at, 1);
+    };
+    switch (stage) {
+      case 0:
+        return lines(this, sizeof(Task));
+      case 1:
+        return lines(&vcpu_, sizeof(Vcpu));
+      case 2: {
+        constexpr std::size_t kSlots = 256;  // about; the neighbours do no harm
+        return lines(&vcpu_.frame().cold(), sizeof(VcpuCold) + sizeof(VcpuHot) + kSlots);
+      }
+      default:
+        if (const void* const data = vcpu_.frame().cold().engine) lines(data, sizeof(engine::VcpuData));
+    }
+  }
 
   /// Before it is queued: who is resumed at the end, instead of waking waiters alone.
   void resume_at_end(std::coroutine_handle<> waiting) noexcept { continuation_ = waiting; }
