@@ -157,7 +157,7 @@ class ASHLAR_API ExecutionContext final {
   /// "; <address>  <guest instruction>" for each guest instruction. invalid_argument for another arch,
   /// not_supported without an emitter for it, unknown_block if the code can't be fetched. Nothing is entered
   /// into the cache.
-  /// `hot`: as for a block that has become hot, whose body is there twice if it is a loop.
+  /// `hot`: as for a block that has become hot, whose body is there several times if it is a loop.
   Result<std::string> dump_host(BlockKey key, std::string_view arch, bool hot = false);
 
   /// For the library's own executors.

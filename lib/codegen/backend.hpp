@@ -41,8 +41,8 @@ struct CompileOptions {
   /// Add 1 to *threshold_counter in front of each execution, and leave by ExitKind::threshold, with nothing
   /// of the block done, when that makes it 0.
   std::uint64_t* threshold_counter = nullptr;
-  /// The boundary at which a block that jumps to its own beginning goes on when it does: the second of two
-  /// copies of its body (opt::Loops::peel). 0: the beginning.
+  /// The boundary at which a block that jumps to its own beginning goes on when it does: the second of
+  /// several copies of its body (opt::Loops::peel), each of as many boundaries. 0: the beginning.
   std::uint16_t loop_head = 0;
   /// Which slots live in registers in linked code; empty: Backend::residents without weights.
   std::span<const Resident> residents;

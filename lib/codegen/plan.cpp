@@ -167,7 +167,7 @@ void Plan::find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t
       if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
       if (ir::traits_of(inst.op).accesses_memory) find_check(inst, insts_[n], known, slack, thorough);
       if (thorough) {
-        leads_back(inst);
+        if (insts_[n].join == 0) leads_back(inst);
         ranges_.execute(inst);
       }
       if (thorough || known.count != 0) follow(inst, known, slack, thorough);
@@ -178,32 +178,34 @@ void Plan::find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t
     return;
   }
   const std::size_t head = boundaries[loop_head].first_inst;
-  run(0, head, 0, [](const Inst&) {});
+  CheckedSet back;
+  bool leads = false;
+  const auto is_own = [&](std::uint16_t exit) { return block.exits()[exit].target == block.key(); };
+  const auto leads_back = [&](const Inst& inst) {
+    const ir::Form form = ir::op_info(inst.op).form;
+    const bool branch = form == ir::Form::brr || form == ir::Form::bri;
+    const bool exit = form == ir::Form::xrr || form == ir::Form::xri;
+    if (!(branch || exit || form == ir::Form::jmp)) return;
+    if (!is_own(inst.exit()) && !(branch && is_own(inst.exit_not()))) return;
+    if (leads) {
+      back.intersect(known);
+    } else {
+      back = known;
+    }
+    leads = true;
+  };
+  run(0, head, 0, leads_back);
+  if (leads) known.intersect(back);
   for (const Arrival& arrival : arrivals_)
     if (arrival.boundary == loop_head) known.intersect(arrival.checked);
   const std::size_t arrivals = arrivals_.size();
   // What the first copy of the body knows at its end, the second knows where it begins, as far as it leaves
   // things so wherever it leads back: a pointer that is accessed in each round, and goes on by less than the
   // guards swallow, needs no check.
-  const auto is_own = [&](std::uint16_t exit) { return block.exits()[exit].target == block.key(); };
   constexpr unsigned kWidenings = 2;
   for (unsigned round = 0;; ++round) {
     const CheckedSet at_head = known;
-    CheckedSet back = known;
-    bool first = true;
-    const auto leads_back = [&](const Inst& inst) {
-      const ir::Form form = ir::op_info(inst.op).form;
-      const bool branch = form == ir::Form::brr || form == ir::Form::bri;
-      const bool exit = form == ir::Form::xrr || form == ir::Form::xri;
-      if (!(branch || exit || form == ir::Form::jmp)) return;
-      if (!is_own(inst.exit()) && !(branch && is_own(inst.exit_not()))) return;
-      if (first) {
-        back = known;
-        first = false;
-      } else {
-        back.intersect(known);
-      }
-    };
+    leads = false;
     arrivals_.resize(arrivals);
     for (std::size_t n = head; n < insts.size(); ++n) {
       insts_[n].needs_check = false;
@@ -211,6 +213,7 @@ void Plan::find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t
     }
     run(head, insts.size(), loop_head, leads_back);
     known = at_head;
+    if (!leads) return;
     if (round < kWidenings) {
       known.intersect(back);
     } else {

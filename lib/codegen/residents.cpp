@@ -72,8 +72,9 @@ bool LoopResidents::choose(const ir::Block& block, const StateLayout& layout, co
                            std::span<const Resident> usual, std::uint16_t loop_head, bool reads_frame) {
   exchanges_.clear();
   residents_.clear();
-  // Of two copies of a body, one.
-  const std::size_t first = loop_head == 0 ? 0 : block.boundaries()[loop_head].first_inst;
+  // Of several copies of a body, the last, which leads back.
+  const auto boundaries = block.boundaries();
+  const std::size_t first = loop_head == 0 ? 0 : boundaries[boundaries.size() - loop_head].first_inst;
   if (!goes_to_itself(block, plan, first)) return false;
   // A helper finds the whole state where it usually is.
   for (const Inst& inst : block.insts())

@@ -38,13 +38,16 @@ class Weighing {
   }
 
   std::uint64_t executed = 0, bytes = 0;
+  /// Of the block: what its code has several times counts once.
+  std::uint64_t guest_instructions = 0;
 
  private:
   std::uint64_t count_of(Way way, std::size_t guest_inst = 0) const {
     return ways_[codegen::way_index(way, guest_inst, length_)];
   }
   bool mark(std::string_view text) {
-    const auto number_behind = [text](std::string_view word, std::uint64_t& number) {
+    constexpr std::string_view kBytesFor = " bytes for ";
+    const auto number_behind = [&text](std::string_view word, std::uint64_t& number) {
       return text.starts_with(word) &&
              std::from_chars(text.data() + word.size(), text.data() + text.size(), number).ec == std::errc{};
     };
@@ -63,8 +66,10 @@ class Weighing {
       weight_ = count_of(Way::not_taken);
     } else if (text == "seldom" || text == "out of line") {
       weight_ = 0;
-    } else if (text.find(" bytes for ") != std::string_view::npos) {
+    } else if (const std::size_t at = text.find(kBytesFor); at != std::string_view::npos) {
       number_behind("", bytes);
+      text.remove_prefix(at);
+      number_behind(kBytesFor, guest_instructions);
     }
     return true;
   }
@@ -112,11 +117,9 @@ class Meter final : public CodeMeter {
             Weighing weighing(ways);
             if (!listing || !weighing.add(*listing)) break;
             block.hosts.push_back({weighing.executed, weighing.bytes});
+            block.guest_instructions = static_cast<std::uint32_t>(weighing.guest_instructions);
           }
-          if (block.hosts.size() == measure.hosts.size()) {
-            if (hot) block.guest_instructions /= 2;
-            break;
-          }
+          if (block.hosts.size() == measure.hosts.size()) break;
           block.hosts.clear();
         }
         if (block.hosts.size() != measure.hosts.size()) {

@@ -246,7 +246,7 @@ const ir::Block& Optimiser::optimise(const ir::Block& block, Loops loops) {
   // Instruction numbers are kept in 16 bits, one value of which says "none".
   if (block.insts().size() >= kNotInBlock) return block;
   insts_.assign(block.insts().begin(), block.insts().end());
-  second_copy_ = insts_.size();
+  copy_size_ = insts_.size();
   std::span<const ir::Boundary> boundaries = block.boundaries();
   if (loops == Loops::peel && peel(block)) {
     changed_ = true;
@@ -269,11 +269,14 @@ bool Optimiser::has_unread_temporary(unsigned count) const {
 // --- loops
 // --------------------------------------------------------------------------------------------------------------
 
-/// Puts a second copy of the body behind the first where the block jumps to its own beginning. What leads
-/// there from the first copy becomes the way on to the second.
+/// Puts further copies of the body behind the first where the block jumps to its own beginning. What leads
+/// there from all but the last becomes the way on to the next.
 bool Optimiser::peel(const ir::Block& block) {
   // What is longer has little to gain from its second copy, and takes space from others.
   constexpr std::size_t kLongest = 128;
+  // What is short goes through several copies in a row: rounds that do not look at attention, and find the
+  // values of the one before in registers.
+  constexpr std::size_t kUnrolled = 48, kMostRounds = 3;
   const std::size_t size = insts_.size();
   const std::span<const ir::Boundary> once = block.boundaries();
   if (size > kLongest || once.empty() || once[0].first_inst != 0) return false;
@@ -292,14 +295,18 @@ bool Optimiser::peel(const ir::Block& block) {
   } else {
     return false;
   }
-  insts_.insert(insts_.end(), block.insts().begin(), block.insts().end());
   loop_head_ = static_cast<std::uint16_t>(once.size());
   boundaries_.assign(once.begin(), once.end());
-  for (ir::Boundary boundary : once) {
-    boundary.first_inst = static_cast<std::uint16_t>(boundary.first_inst + size);
-    boundaries_.push_back(boundary);
+  const std::size_t rounds = std::clamp<std::size_t>(kUnrolled / size, 1, kMostRounds);
+  for (std::size_t copy = 1; copy <= rounds; ++copy) {
+    if (copy > 1) insts_.back() = insts_[size - 1];
+    insts_.insert(insts_.end(), block.insts().begin(), block.insts().end());
+    for (ir::Boundary boundary : once) {
+      boundary.first_inst = static_cast<std::uint16_t>(boundary.first_inst + copy * size);
+      boundaries_.push_back(boundary);
+    }
+    boundaries_[copy * once.size()].join = true;
   }
-  boundaries_[loop_head_].join = true;
   return true;
 }
 
@@ -679,8 +686,8 @@ void Optimiser::backward() {
   for (std::size_t n = insts_.size(); n-- > 0;) {
     const Inst& inst = insts_[n];
     const Facts& f = facts_of(inst.op);
-    // Who goes on in the original block leaves it where the second copy begins.
-    stretch += f.op.observer || n + 1 == second_copy_;
+    // Who goes on in the original block leaves it where the next copy begins.
+    stretch += f.op.observer || (n + 1) % copy_size_ == 0;
     if (!inst.dst.is_none()) {
       Fate& fate = fates_[index(inst.dst)];
       const bool ours = fate.serial == serial_;
@@ -711,7 +718,7 @@ const ir::Block& Optimiser::rebuild(const ir::Block& block) {
   for (std::size_t n = 0; n < insts_.size(); ++n) {
     for (; at < boundaries_.size() && boundaries_[at].first_inst <= n; ++at)
       boundaries_[at].first_inst = static_cast<std::uint16_t>(packed_.size());
-    const std::size_t origin = n < second_copy_ ? n : n - second_copy_;
+    const std::size_t origin = n % copy_size_;
     if (insts_[n].op == Opcode::nop && block.insts()[origin].op != Opcode::nop) continue;
     packed_.push_back(insts_[n]);
     origin_.push_back(static_cast<std::uint32_t>(origin));

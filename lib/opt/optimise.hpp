@@ -22,7 +22,8 @@ namespace ashlar::opt {
 enum class Loops : std::uint8_t {
   keep,
   /// Its body is there twice: whoever goes round goes on at the second copy, in front of which everything is
-  /// known that the first has found out. Doubles the code: for blocks that are hot.
+  /// known that the first has found out. If it is short, more than twice, and whoever goes round goes through
+  /// all but the first. Multiplies the code: for blocks that are hot.
   peel,
 };
 
@@ -105,7 +106,7 @@ class Optimiser {
   std::uint32_t serial_ = 0;
   std::uint16_t stretch_ = 0;
   std::uint16_t loop_head_ = 0;
-  std::size_t second_copy_ = 0;  ///< where it begins in `insts_`
+  std::size_t copy_size_ = 0;  ///< instructions of `insts_` for one round
   bool any_constant_ = false;
   bool leaves_unread_ = false;  ///< some value may be replaced without having been read
   bool changed_ = false;

@@ -118,10 +118,15 @@ TEST_CASE("who stops in the optimised block goes on in the original one") {
   CHECK(sites[1].inst == 2);
 }
 
-/// A loop's two copies, the second behind its boundary; empty if the block is left alone.
+const std::string kStore = "  st8 [x9], x10\n";
+constexpr int kStores = 24;
+
+/// A loop's two copies, the second behind its boundary; empty if the block is left alone. What stands between
+/// is so long that there are not more.
 std::string peeled(std::string_view body) {
-  auto block = ir::parse("block 0x1000 {\n  range 0x1000 + 8\n@0x1000 4:\n" + std::string(body) + "}\n",
-                         test::test_layout());
+  std::string text = "block 0x1000 {\n  range 0x1000 + 8\n@0x1000 4:\n";
+  for (int i = 0; i < kStores; ++i) text += kStore;
+  auto block = ir::parse(text + std::string(body) + "}\n", test::test_layout());
   if (!block) return block.error().message;
   opt::Optimiser optimiser;
   const ir::Block& made = optimiser.optimise(**block, opt::Loops::peel);
@@ -129,7 +134,8 @@ std::string peeled(std::string_view body) {
   CHECK(made.boundaries()[optimiser.loop_head()].pc == made.boundaries()[0].pc);
   CHECK(made.boundaries()[optimiser.loop_head()].join);
   for (std::size_t n = 0; n < made.insts().size(); ++n) CHECK(optimiser.origin(n) < (*block)->insts().size());
-  const std::string text = ir::print(made, &test::test_layout());
+  text = ir::print(made, &test::test_layout());
+  for (std::size_t at; (at = text.find(kStore)) != std::string::npos;) text.erase(at, kStore.size());
   return text.substr(text.find("  add"));
 }
 
@@ -150,6 +156,34 @@ TEST_CASE("the body of a hot loop is there twice") {
     CHECK(peeled(counts + "  jump -> 0x1000, call, returns 0x1004\n").empty());
     CHECK(peeled(counts + "  call_helper 0()\n  jump -> 0x1000\n").empty());
   }
+}
+
+TEST_CASE("the body of a short hot loop is there more often, and each copy but the last leads to the next") {
+  const auto copies = [](int stores) {
+    std::string text = "block 0x1000 {\n  range 0x1000 + 8\n@0x1000 4:\n  exit_eq x7, x8 -> 0x1000\n";
+    for (int i = 0; i < stores; ++i) text += kStore;
+    auto block = ir::parse(text + "  br_ltu_i x5, 7 -> 0x1008, 0x1000\n}\n", test::test_layout());
+    REQUIRE(block);
+    opt::Optimiser optimiser;
+    const ir::Block& made = optimiser.optimise(**block, opt::Loops::peel);
+    const std::size_t size = (*block)->insts().size();
+    const std::size_t count = made.boundaries().size();
+    CHECK(optimiser.loop_head() == 1);
+    REQUIRE(made.insts().size() == count * size);
+    for (std::size_t n = 0; n < made.insts().size(); ++n) CHECK(optimiser.origin(n) == n % size);
+    for (std::size_t copy = 0; copy < count; ++copy) {
+      CHECK(made.boundaries()[copy].first_inst == copy * size);
+      CHECK(made.boundaries()[copy].join == (copy != 0));
+      const ir::Opcode last = made.insts()[(copy + 1) * size - 1].op;
+      CHECK(last == (copy + 1 < count ? ir::Opcode::exit_ltu_i : ir::Opcode::br_ltu_i));
+    }
+    return count;
+  };
+  CHECK(copies(0) == 4);
+  CHECK(copies(14) == 4);
+  CHECK(copies(15) == 3);
+  CHECK(copies(22) == 3);
+  CHECK(copies(23) == 2);
 }
 
 TEST_CASE("and with the inverse of what the other operand holds") {

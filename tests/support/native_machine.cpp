@@ -134,9 +134,12 @@ std::string NativeMachine::listing(const ir::Block& block, const StateLayout& la
 }
 
 const ir::Block& NativeMachine::prepare(const ir::Block& block, codegen::CompileOptions& options) {
+  copies_ = 1;
   if (!optimise_) return block;
   const ir::Block& optimised = optimiser_.optimise(block, loops_);
   options.loop_head = optimiser_.loop_head();
+  if (options.loop_head != 0)
+    copies_ = static_cast<unsigned>(optimised.boundaries().size() / options.loop_head);
   return optimised;
 }
 

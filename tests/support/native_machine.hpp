@@ -49,8 +49,9 @@ class NativeMachine {
     optimise_ = on;
     loops_ = peel ? opt::Loops::peel : opt::Loops::keep;
   }
-  /// Whether the block that ran last has its body twice: going round takes it through both.
-  bool peeled() const { return optimise_ && optimiser_.loop_head() != 0; }
+  /// How many times the block that ran last has its body: going round takes it through all.
+  unsigned copies() const { return copies_; }
+  bool peeled() const { return copies_ > 1; }
   /// The block as it is compiled, if it is optimised, and its host code.
   std::string listing(const ir::Block& block, const StateLayout& layout, codegen::CompileOptions options);
 
@@ -79,6 +80,7 @@ class NativeMachine {
   bool optimise_ = false;
   opt::Loops loops_ = opt::Loops::keep;
   bool attention_ = false;
+  unsigned copies_ = 1;
   opt::Optimiser optimiser_;
 };
 

@@ -84,7 +84,7 @@ class EmitterBase {
       boundary_number_ = guest_inst_;
     }
     at_boundary_ = true;
-    if (guest_inst_ != 0 && guest_inst_ == options_.loop_head) begin_loop();
+    if (guest_inst_ != 0 && options_.loop_head != 0 && guest_inst_ % options_.loop_head == 0) begin_copy();
     if (annotates_) annotate_guest_instruction(boundary);
   }
   void begin_instruction(std::size_t index) {
@@ -236,6 +236,8 @@ class EmitterBase {
   void leave_before_block(const asmjit::Label& label, codegen::ExitKind kind, std::uint32_t fuel);
   /// Where the block goes round to. Residents alone are in registers there.
   void begin_loop();
+  /// A further copy of the loop's body.
+  void begin_copy();
   /// To `head_`, unless attention bits are set; then `rest` is to be finished.
   void go_round(Unfinished rest = {});
 

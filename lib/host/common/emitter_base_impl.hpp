@@ -424,8 +424,14 @@ void EmitterBase<Emitter, Assembler>::begin_loop() {
   out_->goes_round = true;
   head_ = as_.newLabel();
   bind(head_);
-  if (options_.loop_head != 0 && options_.profile_counter != nullptr)
-    self().count_execution(options_.profile_counter);
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::begin_copy() {
+  if (guest_inst_ == options_.loop_head) begin_loop();
+  if (options_.profile_counter == nullptr) return;
+  self().count_execution(options_.profile_counter);
+  self().forget_last();
 }
 
 template <typename Emitter, typename Assembler>
