@@ -42,7 +42,8 @@ constexpr const char* kRunExamples = R"(Examples:
 
 constexpr const char* kDump =
     R"(Shows what becomes of the guest code at an address: its instructions, the IR made of them, and the IR after
-optimising; with --host, the host code as well, by guest instruction. The program is loaded but not run.)";
+optimising; with --host, the host code as well, by guest instruction. The program is loaded but not run.
+What is shown is a block that is warm: for its first executions, a program's code is compiled without optimising.)";
 
 // Where the program stands among run's arguments: behind "--", or the first that is neither an option nor the
 // value of one. What follows is not looked at, so the program's own options need no "--".
