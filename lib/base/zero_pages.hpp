@@ -14,17 +14,20 @@
 
 namespace ashlar {
 
+/// Pages of zeros; `flags` in addition to mmap's usual ones. Throws std::bad_alloc.
+inline void* map_zero_pages(std::size_t bytes, int flags = 0) {
+  void* const at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  return at;
+}
+
 /// Owns a T whose bytes are all zero at first. Throws std::bad_alloc.
 template <typename T>
 class ZeroPages {
  public:
   static_assert(std::is_trivially_destructible_v<T> && std::is_standard_layout_v<T>);
 
-  ZeroPages() {
-    void* const at = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) throw std::bad_alloc();
-    at_ = static_cast<T*>(at);
-  }
+  ZeroPages() : at_(static_cast<T*>(map_zero_pages(sizeof(T)))) {}
   ~ZeroPages() {
     if (at_ != nullptr) munmap(at_, sizeof(T));
   }
@@ -52,14 +55,9 @@ class ZeroArray {
                 alignof(T) <= alignof(std::max_align_t));
 
   explicit ZeroArray(std::size_t count) : bytes_(count * sizeof(T)) {
-    void* at;
-    if (bytes_ < kOwnPages) {
-      at = std::calloc(count, sizeof(T));
-    } else {
-      // A page at a time, each costs a fault.
-      at = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-      if (at == MAP_FAILED) at = nullptr;
-    }
+    // A page at a time, each costs a fault.
+    void* const at =
+        bytes_ < kOwnPages ? std::calloc(count, sizeof(T)) : map_zero_pages(bytes_, MAP_POPULATE);
     if (at == nullptr) throw std::bad_alloc();
     at_ = static_cast<T*>(at);
   }

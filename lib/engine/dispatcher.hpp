@@ -76,6 +76,11 @@ class Dispatcher {
     emitted,      ///< emitted code by an indirect jump
     emitted_exit  ///< emitted code by an exit, which leads nowhere else
   };
+  /// Code for execute_block is found in tables that vCPUs of all memories share.
+  void choose_flavour(bool linked) {
+    flavour_.linked = linked;
+    flavour_.base_is_limit = linked && vcpu_.memory() != nullptr && vcpu_.memory()->base_is_limit();
+  }
   Choice choose(const BlockKey& key, From from);
   Choice choose_by_policy(const BlockKey& key, From from);
   /// Whether the block, which the interpreter does not have, is due to be compiled nevertheless.
@@ -113,12 +118,6 @@ class Dispatcher {
   Vcpu& vcpu_;
   TierSelector* selector_;
   JitVcpu* mine_ = nullptr;  ///< null: nothing can be compiled, or not yet
-  /// Code for execute_block is found in tables that vCPUs of all memories share.
-  void choose_flavour(bool linked) {
-    flavour_.linked = linked;
-    flavour_.base_is_limit = linked && vcpu_.memory() != nullptr && vcpu_.memory()->base_is_limit();
-  }
-
   cache::Flavour flavour_;
 };
 

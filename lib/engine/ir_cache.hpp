@@ -102,7 +102,7 @@ class IrCache {
   /// anywhere; remembers that it has been. Of each address one bit, shared with a few others, which is never
   /// taken back. Who compiles without IR calls it too.
   bool first_use(const BlockKey& key) noexcept {
-    const std::uint64_t index = seen_index(key);
+    const std::uint64_t index = (key.addr.value >> 1 ^ key.mode << 10) % kSeenBits;
     std::atomic<std::uint64_t>& word = seen_->words[index / 64];
     const std::uint64_t bit = std::uint64_t{1} << index % 64;
     const std::uint64_t seen = word.load(std::memory_order_relaxed);
@@ -161,9 +161,6 @@ class IrCache {
   mutable std::mutex mutex_;
   cache::PageTracker<IrBlock> pages_;
   static constexpr std::uint64_t kSeenBits = std::uint64_t{1} << 18;
-  static std::uint64_t seen_index(const BlockKey& key) noexcept {
-    return (key.addr.value >> 1 ^ key.mode << 10) % kSeenBits;
-  }
   struct Seen {
     std::atomic<std::uint64_t> words[kSeenBits / 64];
   };

@@ -55,6 +55,17 @@ void write_state(std::ostream& out, std::uint64_t seed, unsigned block, int repe
       << std::dec << '\n';
 }
 
+/// A vCPU with a memory of its own.
+struct Guest {
+  Guest() {
+    auto made = Vcpu::create(test::test_layout(), memory.get());
+    REQUIRE(made);
+    vcpu = std::move(*made);
+  }
+  const std::shared_ptr<FlatMemory> memory = test::make_test_memory();
+  std::unique_ptr<Vcpu> vcpu;
+};
+
 /// How many runs of loops ended with the fuel or by attention; with `peel`, how many went through a second
 /// copy of the body.
 unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, codegen::CompileOptions options,
@@ -63,16 +74,11 @@ unsigned lockstep(std::uint64_t seed, const test::RandomBlockConfig& config, cod
   if (!NativeMachine::available()) return 0;
   NativeMachine machine(test::test_layout(), test::test_helpers(), features);
   machine.set_optimise(optimise, peel);
-  auto memory_a = test::make_test_memory();
-  auto memory_b = test::make_test_memory();
+  const Guest a, b;
   // Both ways of checking addresses.
-  options.base_is_limit = seed % 2 != 0 && memory_a->base_is_limit() && memory_b->base_is_limit();
-  auto a = Vcpu::create(test::test_layout(), memory_a.get());
-  auto b = Vcpu::create(test::test_layout(), memory_b.get());
-  REQUIRE(a);
-  REQUIRE(b);
-  Vcpu& interpreted = **a;
-  Vcpu& native = **b;
+  options.base_is_limit = seed % 2 != 0 && a.memory->base_is_limit() && b.memory->base_is_limit();
+  Vcpu& interpreted = *a.vcpu;
+  Vcpu& native = *b.vcpu;
   test::RandomBlocks generator(seed, config);
   unsigned rounds = 0, second_copies = 0;
   test::Rng rng(seed ^ 0x5eed);
@@ -333,18 +339,13 @@ TEST_CASE("pointers that go on in loops fault where they leave the window") {
   if (!NativeMachine::available()) return;
   NativeMachine machine(test::test_layout(), test::test_helpers(), codegen::detect_host_features());
   machine.set_optimise(true, true);
-  auto memory_a = test::make_test_memory();
-  auto memory_b = test::make_test_memory();
+  const Guest a, b;
   // All of it, so that only the window's ends stop anybody.
-  for (const auto& memory : {memory_a, memory_b})
-    REQUIRE(memory->map({{0}, test::kWindow}, Perm::read | Perm::write));
-  const Surroundings around_a(*memory_a), around_b(*memory_b);
-  auto a = Vcpu::create(test::test_layout(), memory_a.get());
-  auto b = Vcpu::create(test::test_layout(), memory_b.get());
-  REQUIRE(a);
-  REQUIRE(b);
-  Vcpu& interpreted = **a;
-  Vcpu& native = **b;
+  for (const Guest* guest : {&a, &b})
+    REQUIRE(guest->memory->map({{0}, test::kWindow}, Perm::read | Perm::write));
+  const Surroundings around_a(*a.memory), around_b(*b.memory);
+  Vcpu& interpreted = *a.vcpu;
+  Vcpu& native = *b.vcpu;
   test::Rng rng(91);
   unsigned faults = 0, unchecked = 0;
   for (unsigned i = 0; i < block_count(4000); ++i) {
@@ -383,7 +384,7 @@ TEST_CASE("pointers that go on in loops fault where they leave the window") {
         }
       };
       codegen::CompileOptions options = kLinked;
-      options.base_is_limit = i % 2 != 0 && memory_b->base_is_limit();
+      options.base_is_limit = i % 2 != 0 && b.memory->base_is_limit();
       const BlockEnd got = finish(native, machine.run(native, *block, options), -1);
       const BlockEnd wanted = finish(interpreted, {}, 0);
       std::string diff = test::difference(interpreted, native);
