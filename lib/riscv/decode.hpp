@@ -61,7 +61,7 @@ constexpr unsigned instruction_length(uint16_t parcel) noexcept { return (parcel
 // Decodes the instruction that starts in the low bits of `word` (little-endian guest code). If the low 16
 // bits are a compressed instruction the upper 16 are ignored, so the last parcel of a page may be passed on
 // its own. Compressed instructions come back as what they expand to, with length 2.
-// A loop over a block should step by instruction_length(), which is known long before Decoded::length is.
+// identify() of identify.hpp is the fast part of it, for who knows what fields an operation has.
 Decoded decode(uint32_t word) noexcept;
 
 // One row of encodings.inc.

@@ -170,13 +170,13 @@ constexpr uint32_t expand(uint32_t p) {
 // Entries hold the expansion for this value of bits 6:2, which no form reserves.
 constexpr uint32_t reference = 8 << 2;
 
-// The row of differences for an entry (a parcel with bits 6:2 clear): one per quadrant and funct3, and
-// further ones where bits 12:7 decide what bits 6:2 mean or whether they may be zero.
-constexpr uint8_t row_of(uint32_t p) {
-  constexpr uint8_t small_addi4spn = 24, negative_lui = 25, addi16sp = 26, negative_addi16sp = 27;
-  constexpr uint8_t register_arithmetic = 28, register_arithmetic_w = 29, all_reserved = 30,
-                    not_compressed = 31;
-  const auto group = static_cast<uint8_t>(field(p, 1, 0, 3) | field(p, 15, 13, 0));
+// The row of variants for an entry (a parcel with bits 6:2 clear): one per quadrant and funct3, and further
+// ones where bits 12:7 decide what bits 6:2 mean, which operation it is or whether they may be zero.
+constexpr unsigned row_of(uint32_t p) {
+  constexpr unsigned small_addi4spn = 24, negative_lui = 25, addi16sp = 26, negative_addi16sp = 27;
+  constexpr unsigned register_arithmetic = 28, register_arithmetic_w = 29, all_reserved = 30,
+                     not_compressed = 31, srai = 32, andi = 33;
+  const auto group = static_cast<unsigned>(field(p, 1, 0, 3) | field(p, 15, 13, 0));
   const bool bit12 = field(p, 12, 12, 0) != 0;
   switch (group) {
     case 000:
@@ -189,11 +189,32 @@ constexpr uint8_t row_of(uint32_t p) {
       if (reg_11_7(p) == sp) return bit12 ? negative_addi16sp : addi16sp;
       return bit12 ? negative_lui : group;
     case 014:
-      if (field(p, 11, 10, 0) != 3) return group;
-      return bit12 ? register_arithmetic_w : register_arithmetic;
+      switch (field(p, 11, 10, 0)) {
+        case 0:
+          return group;
+        case 1:
+          return srai;
+        case 2:
+          return andi;
+        default:
+          return bit12 ? register_arithmetic_w : register_arithmetic;
+      }
     default:
       return group < 24 ? group : not_compressed;
   }
+}
+
+// The operation of `word`, which is one; `likely` is tried first, because compilers limit the steps of a
+// constant expression.
+constexpr uint8_t op_of(uint32_t word, uint8_t likely) {
+  const auto matches = [&](uint8_t op) {
+    const OpInfo& row = op_table[op - 1];
+    return (word & row.mask) == row.match;
+  };
+  if (likely != 0 && matches(likely)) return likely;
+  uint8_t op = 1;
+  while (!matches(op)) ++op;
+  return op;
 }
 
 constexpr ExpansionTables make_tables() {
@@ -203,17 +224,19 @@ constexpr ExpansionTables make_tables() {
     for (uint32_t quadrant = 0; quadrant < 4; ++quadrant) {
       const uint32_t parcel = high << 7 | quadrant;
       const std::size_t entry = ExpansionTables::entry_of(parcel);
-      const uint8_t row = row_of(parcel);
-      tables.rows[entry] = row;
+      const unsigned row = row_of(parcel), begin = row * 32;
+      tables.rows[entry] = static_cast<uint16_t>(begin);
       if (quadrant == 3) continue;
       tables.words[entry] = expand(parcel | reference);
       if (filled[row]) continue;
       filled[row] = true;
+      uint8_t op = 0;
       for (uint32_t low = 0; low < 32; ++low) {
         const uint32_t word = expand(parcel | low << 2);
         const bool jump_or_move = row == 024 && low == 0;
-        tables.differences[row][low] =
-            word == reserved || jump_or_move ? ExpansionTables::irregular : word ^ tables.words[entry];
+        if (word == reserved || jump_or_move) continue;
+        tables.differences[begin + low] = word ^ tables.words[entry];
+        tables.ops[begin + low] = op = op_of(word, op);
       }
     }
   }
@@ -224,6 +247,6 @@ constexpr ExpansionTables make_tables() {
 
 constexpr ExpansionTables expansion_tables = make_tables();
 
-uint32_t expand_irregular(uint16_t parcel) noexcept { return expand(parcel); }
+uint32_t expand_compressed(uint16_t parcel) noexcept { return expand(parcel); }
 
 }  // namespace ashlar::riscv

@@ -12,7 +12,7 @@
 #include <ashlar/frontend.hpp>
 #include <ashlar/riscv.hpp>
 
-#include "riscv/decode.hpp"
+#include "riscv/identify.hpp"
 #include "riscv/translate_fetch.hpp"
 
 namespace ashlar::riscv {
@@ -41,9 +41,9 @@ class Translator {
   TranslateResult run();
 
  private:
-#define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) void op_##op(const Decoded& d);
+#define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) void op_##op(Word d);
 #include "riscv/encodings.inc"
-  void dispatch(const Decoded& d);
+  void dispatch(Identified instruction);
 
   // --- operands
   static Value source(unsigned n) { return n == 0 ? Value::zero() : Value::slot(x(n)); }
@@ -68,25 +68,35 @@ class Translator {
   void copy(unsigned rd, unsigned rs);
 
   // --- shapes that many instructions share; they do nothing if rd is x0
-  void unary(Opcode op, const Decoded& d) {
-    if (d.rd != 0) out_.r(op, dest(d.rd), source(d.rs1));
+  void unary(Opcode op, Word d) {
+    if (d.rd() != 0) out_.r(op, dest(d.rd()), source(d.rs1()));
   }
-  void binary(Opcode op, const Decoded& d) {
-    if (d.rd != 0) out_.rr(op, dest(d.rd), source(d.rs1), source(d.rs2));
+  void binary(Opcode op, Word d) {
+    if (d.rd() != 0) out_.rr(op, dest(d.rd()), source(d.rs1()), source(d.rs2()));
   }
-  void binary_imm(Opcode op, const Decoded& d) {
-    if (d.rd != 0) out_.ri(op, dest(d.rd), source(d.rs1), d.imm);
+  void binary_imm(Opcode op, Word d) { binary_with(op, d, d.imm()); }
+  void shift_imm(Opcode op, Word d) { binary_with(op, d, d.shift_amount()); }
+  void binary_with(Opcode op, Word d, std::int32_t imm) {
+    if (d.rd() != 0) out_.ri(op, dest(d.rd()), source(d.rs1()), imm);
   }
-  void shift_pair(Opcode shift, Opcode field, const Decoded& d);
+  void shift_pair(Opcode shift, Opcode field, Word d);
 
   // --- comparisons and control (translate_control.cpp)
   Test compare(Condition condition, unsigned rs1, unsigned rs2) const;
   Test compare_imm(Condition condition, unsigned rs1, std::int64_t imm) const;
   void set_if(unsigned rd, const Test& test);
-  void branch(Condition condition, const Decoded& d);
+  void branch(Condition condition, Word d);
   /// Goes on at `target`: within this block if the limits allow it, else by a jump.
   void go_to(std::uint64_t target);
-  bool is_join(std::uint64_t addr) const;
+  bool is_join(std::uint64_t addr) const {
+    return (join_filter_ >> (addr >> 1 & 63) & 1) != 0 && is_listed_join(addr);
+  }
+  bool is_listed_join(std::uint64_t addr) const;
+  void add_join(std::uint64_t addr) {
+    if (join_count_ == kMaxJoins) return;
+    joins_[join_count_++] = addr;
+    join_filter_ |= std::uint64_t{1} << (addr >> 1 & 63);
+  }
   bool is_covered(std::uint64_t addr) const;
   void begin_segment(std::uint64_t addr);
   void illegal() { end_with_stop(ir::StopReason::illegal_instruction, pc_); }
@@ -96,23 +106,23 @@ class Translator {
   }
 
   // --- memory and atomics
-  void load(Opcode op, const Decoded& d);
-  void store(Opcode op, const Decoded& d);
-  void amo(Opcode op, const Decoded& d);
+  void load(Opcode op, Word d);
+  void store(Opcode op, Word d);
+  void amo(Opcode op, Word d);
 
   // --- bit manipulation
-  void shift_add(const Decoded& d, unsigned count);
-  void shift_add_word(const Decoded& d, unsigned count);
+  void shift_add(Word d, unsigned count);
+  void shift_add_word(Word d, unsigned count);
 
   // --- floating point; the rounding mode is static: the instruction's, or the block's mode
-  bool rounding(const Decoded& d, unsigned& mode);
-  void float_binary(Opcode op, const Decoded& d);
-  void float_binary_rounded(Opcode op, const Decoded& d);
-  void float_unary_rounded(Opcode op, const Decoded& d);
-  void float_fused(Opcode op, const Decoded& d);
-  void float_compare(Opcode op, const Decoded& d);
-  void float_to_int(Opcode op, const Decoded& d, bool sign_extend = false);
-  void int_to_float(Opcode op, const Decoded& d);
+  bool rounding(Word d, unsigned& mode);
+  void float_binary(Opcode op, Word d);
+  void float_binary_rounded(Opcode op, Word d);
+  void float_unary_rounded(Opcode op, Word d);
+  void float_fused(Opcode op, Word d);
+  void float_compare(Opcode op, Word d);
+  void float_to_int(Opcode op, Word d, bool sign_extend = false);
+  void int_to_float(Opcode op, Word d);
 
   // --- CSRs (translate_csr.cpp)
   enum class CsrChange : std::uint8_t { write, set, clear };
@@ -121,10 +131,10 @@ class Translator {
     std::uint64_t value;  // if constant
     Value reg;            // otherwise
   };
-  void csr(const Decoded& d, CsrChange change, bool immediate);
-  void csr_fflags(const Decoded& d, CsrChange change, const CsrOperand& operand, bool writes);
-  void csr_frm(const Decoded& d, CsrChange change, const CsrOperand& operand, bool writes);
-  void csr_fcsr(const Decoded& d, CsrChange change, const CsrOperand& operand, bool writes);
+  void csr(Word d, CsrChange change, bool immediate);
+  void csr_fflags(Word d, CsrChange change, const CsrOperand& operand, bool writes);
+  void csr_frm(Word d, CsrChange change, const CsrOperand& operand, bool writes);
+  void csr_fcsr(Word d, CsrChange change, const CsrOperand& operand, bool writes);
   Value csr_changed(CsrChange change, Value old, const CsrOperand& operand, unsigned mask);
   void end_with_mode_change();
 
@@ -164,6 +174,7 @@ class Translator {
   static constexpr unsigned kMaxJoins = 16;
   std::uint64_t joins_[kMaxJoins];
   unsigned join_count_ = 0;
+  std::uint64_t join_filter_ = 0;  // a bit for bits 6:1 of each
   /// Side exits that have not turned out to be joins. With each of them less of what follows is executed, and
   /// their targets are translated again as blocks of their own, which overlap with this one.
   static constexpr unsigned kMostOpenExits = 3;

@@ -22,26 +22,27 @@ Translator::Translator(BlockKey key, GuestMemory& memory, const TranslateLimits&
 TranslateResult Translator::run() {
   out_.begin(key_);
   out_.set_host_rounding(mode_ <= 3 ? static_cast<RoundingMode>(mode_) : RoundingMode::rne);
-  // Each instruction is decoded before the one in front of it is translated, and its length is taken from its
-  // first bits, so that the processor does several at once and knows early where the switch will go.
-  Decoded ahead;
+  // Each instruction is identified before the one in front of it is translated, and its length is taken from
+  // its first bits, so that the processor does several at once and knows early where the dispatch will go.
+  constexpr std::uint64_t nowhere = 1;  // instructions lie at even addresses
+  std::uint64_t ahead_at = nowhere;
+  Identified ahead{};
   unsigned ahead_length = 0;
-  bool have_ahead = false;
   for (;;) {
-    std::uint32_t word;
-    if (!have_ahead) {
-      if (!window_.read(pc_, word)) {
+    std::uint32_t code;
+    if (ahead_at != pc_) {
+      if (!window_.read(pc_, code)) {
         if (count_ == 0) return {window_.fault()};
         out_.jump({pc_});
         break;
       }
-      ahead = decode(word);
-      ahead_length = instruction_length(static_cast<std::uint16_t>(word));
+      ahead = identify(code);
+      ahead_length = instruction_length(static_cast<std::uint16_t>(code));
     }
-    const Decoded d = ahead;
+    const Identified now = ahead;
     const unsigned length = ahead_length;
     const std::uint64_t behind = pc_ + length;
-    const bool join = join_count_ != 0 && is_join(pc_);
+    const bool join = is_join(pc_);
     if (join) {
       known_ = 1;  // register 0
       open_exits_ -= static_cast<unsigned>(std::count(joins_, joins_ + join_count_, pc_));
@@ -49,13 +50,13 @@ TranslateResult Translator::run() {
     out_.guest_instruction({pc_}, static_cast<std::uint8_t>(length), join);
     ++count_;
     next_ = behind;
-    have_ahead = window_.peek(behind, word);
-    if (have_ahead) {
-      ahead = decode(word);
-      ahead_length = instruction_length(static_cast<std::uint16_t>(word));
+    ahead_at = nowhere;
+    if (window_.peek(behind, code)) {
+      ahead_at = behind;
+      ahead = identify(code);
+      ahead_length = instruction_length(static_cast<std::uint16_t>(code));
     }
-    dispatch(d);
-    have_ahead = have_ahead && next_ == behind;
+    dispatch(now);
     pc_ = next_;
     if (ended_) break;
     if (count_ >= limit_ || (pc_ == stop_at_ && pc_ != segment_begin_) ||
@@ -69,15 +70,16 @@ TranslateResult Translator::run() {
   return {};
 }
 
-void Translator::dispatch(const Decoded& d) {
-  switch (d.op) {
-    case Op::illegal:
-      return illegal();
+// A table of functions, not a switch, which would look at the range and jump twice.
+void Translator::dispatch(Identified instruction) {
+  using Method = void (*)(Translator&, Word);
+  static constexpr Method methods[] = {
+      [](Translator& self, Word) { self.illegal(); },
 #define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) \
-  case Op::op:                                                        \
-    return op_##op(d);
+  [](Translator& self, Word d) { self.op_##op(d); },
 #include "riscv/encodings.inc"
-  }
+  };
+  methods[static_cast<std::size_t>(instruction.op)](*this, instruction.word);
 }
 
 void Translator::begin_segment(std::uint64_t addr) {
@@ -97,10 +99,8 @@ bool Translator::is_covered(std::uint64_t addr) const {
   return false;
 }
 
-bool Translator::is_join(std::uint64_t addr) const {
-  for (unsigned n = 0; n < join_count_; ++n)
-    if (joins_[n] == addr) return true;
-  return false;
+bool Translator::is_listed_join(std::uint64_t addr) const {
+  return std::find(joins_, joins_ + join_count_, addr) != joins_ + join_count_;
 }
 
 void Translator::go_to(std::uint64_t target) {

@@ -122,10 +122,10 @@ void Translator::set_if(unsigned rd, const Test& test) {
   }
 }
 
-void Translator::branch(Condition condition, const Decoded& d) {
-  const std::uint64_t target = pc_ + static_cast<std::uint64_t>(static_cast<std::int64_t>(d.imm));
+void Translator::branch(Condition condition, Word d) {
+  const std::uint64_t target = pc_ + static_cast<std::uint64_t>(static_cast<std::int64_t>(d.branch_offset()));
   if (target == next_) return;
-  const Test test = compare(condition, d.rs1, d.rs2);
+  const Test test = compare(condition, d.rs1(), d.rs2());
   if (test.kind == Test::Kind::never) return;
   if (test.kind == Test::Kind::always) return go_to(target);
   const bool immediate = test.kind == Test::Kind::immediate;
@@ -142,7 +142,7 @@ void Translator::branch(Condition condition, const Decoded& d) {
     } else {
       out_.exit_if(op, test.a, test.b, {target});
     }
-    if (join_count_ < kMaxJoins) joins_[join_count_++] = target;
+    add_join(target);
     return;
   }
   const Opcode op = nth(Opcode::br_eq, test.condition, immediate);
@@ -154,18 +154,18 @@ void Translator::branch(Condition condition, const Decoded& d) {
   ended_ = true;
 }
 
-void Translator::op_beq(const Decoded& d) { branch(Condition::eq, d); }
-void Translator::op_bne(const Decoded& d) { branch(Condition::ne, d); }
-void Translator::op_blt(const Decoded& d) { branch(Condition::lts, d); }
-void Translator::op_bge(const Decoded& d) { branch(Condition::ges, d); }
-void Translator::op_bltu(const Decoded& d) { branch(Condition::ltu, d); }
-void Translator::op_bgeu(const Decoded& d) { branch(Condition::geu, d); }
+void Translator::op_beq(Word d) { branch(Condition::eq, d); }
+void Translator::op_bne(Word d) { branch(Condition::ne, d); }
+void Translator::op_blt(Word d) { branch(Condition::lts, d); }
+void Translator::op_bge(Word d) { branch(Condition::ges, d); }
+void Translator::op_bltu(Word d) { branch(Condition::ltu, d); }
+void Translator::op_bgeu(Word d) { branch(Condition::geu, d); }
 
-void Translator::op_jal(const Decoded& d) {
-  const std::uint64_t target = pc_ + static_cast<std::uint64_t>(static_cast<std::int64_t>(d.imm));
-  set_constant(d.rd, next_);
+void Translator::op_jal(Word d) {
+  const std::uint64_t target = pc_ + static_cast<std::uint64_t>(static_cast<std::int64_t>(d.jump_offset()));
+  set_constant(d.rd(), next_);
   // A "call" of the next instruction only reads the pc.
-  if (!is_link(d.rd) || target == next_) return go_to(target);
+  if (!is_link(d.rd()) || target == next_) return go_to(target);
   out_.call({target}, {next_});
   ended_ = true;
 }
@@ -173,12 +173,12 @@ void Translator::op_jal(const Decoded& d) {
 // Which jumps push and pop the return-address stack: unprivileged manual, "Unconditional Jumps", table
 // "Return-address stack prediction hints encoded in the register operands of a JALR instruction". Its
 // pop-then-push counts as a push.
-void Translator::op_jalr(const Decoded& d) {
-  const auto imm = static_cast<std::uint64_t>(static_cast<std::int64_t>(d.imm));
-  if (is_known(d.rs1)) {
-    const std::uint64_t target = (known(d.rs1) + imm) & ~std::uint64_t{1};
-    set_constant(d.rd, next_);
-    if (!is_link(d.rd) || target == next_) return go_to(target);
+void Translator::op_jalr(Word d) {
+  const auto imm = static_cast<std::uint64_t>(static_cast<std::int64_t>(d.imm()));
+  if (is_known(d.rs1())) {
+    const std::uint64_t target = (known(d.rs1()) + imm) & ~std::uint64_t{1};
+    set_constant(d.rd(), next_);
+    if (!is_link(d.rd()) || target == next_) return go_to(target);
     out_.call({target}, {next_});
     ended_ = true;
     return;
@@ -186,30 +186,30 @@ void Translator::op_jalr(const Decoded& d) {
 
   // Bit 0 of the sum is cleared when the target is translated (the constructor), which is for registers that
   // hold an odd address by mistake. An odd offset is meant to be odd, and is cleared here.
-  Value base = source(d.rs1);
-  std::int32_t offset = d.imm;
-  if ((d.imm & 1) != 0) {
+  Value base = source(d.rs1());
+  std::int32_t offset = d.imm();
+  if ((d.imm() & 1) != 0) {
     const Value t = temp();
-    out_.ri(Opcode::add64_i, t, base, d.imm);
+    out_.ri(Opcode::add64_i, t, base, d.imm());
     out_.ri(Opcode::and64_i, t, t, -2);
     base = t;
     offset = 0;
-  } else if (d.rd == d.rs1) {
+  } else if (d.rd() == d.rs1()) {
     const Value t = temp();
     out_.r(Opcode::mov64, t, base);
     base = t;
   }
-  set_constant(d.rd, next_);
-  if (is_link(d.rd)) {
+  set_constant(d.rd(), next_);
+  if (is_link(d.rd())) {
     out_.call_indirect(base, offset, {next_});
   } else {
-    out_.jump_indirect(base, offset, is_link(d.rs1) ? ir::JumpHint::ret : ir::JumpHint::plain);
+    out_.jump_indirect(base, offset, is_link(d.rs1()) ? ir::JumpHint::ret : ir::JumpHint::plain);
   }
   ended_ = true;
 }
 
-void Translator::op_ecall(const Decoded&) { end_with_stop(ir::StopReason::syscall, next_); }
-void Translator::op_ebreak(const Decoded&) { end_with_stop(ir::StopReason::breakpoint, pc_); }
-void Translator::op_fence_i(const Decoded&) { end_with_stop(ir::StopReason::instruction_fence, next_); }
+void Translator::op_ecall(Word) { end_with_stop(ir::StopReason::syscall, next_); }
+void Translator::op_ebreak(Word) { end_with_stop(ir::StopReason::breakpoint, pc_); }
+void Translator::op_fence_i(Word) { end_with_stop(ir::StopReason::instruction_fence, next_); }
 
 }  // namespace ashlar::riscv
