@@ -22,7 +22,7 @@
 namespace ashlar {
 namespace {
 
-constexpr std::size_t kStep = 32;
+constexpr std::size_t kStep = 16;
 constexpr std::size_t kLargest = 8192;  ///< above, the general allocator does
 constexpr std::size_t kFirstPiece = std::size_t{64} << 10, kLargestPiece = std::size_t{512} << 10;
 constexpr std::size_t kStepReady = std::size_t{16} << 10;  ///< divides kFirstPiece

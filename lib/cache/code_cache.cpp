@@ -39,7 +39,7 @@ CodeCache::ExitRef CodeCache::site_of(const void* return_address) const noexcept
   Translation* const translation = find_by_pc(static_cast<const std::byte*>(return_address) - 1);
   if (translation == nullptr) return {};
   const std::uint32_t exit = translation->exit_at(return_address);
-  if (exit == Translation::kNoExit) return {};
+  if (exit == Translation::kNoExit && !translation->is_threshold(return_address)) return {};
   return {translation, exit};
 }
 

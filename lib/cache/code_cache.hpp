@@ -56,9 +56,9 @@ class CodeCache {
   Translation* find_by_pc(const void* pc) const noexcept;
   struct ExitRef {
     Translation* from = nullptr;
-    std::uint32_t exit = Translation::kNoExit;
+    std::uint32_t exit = Translation::kNoExit;  ///< kNoExit: by codegen::Emitted::threshold_return
   };
-  /// The exit that emitted code has left by: the site whose stub's call returns to `return_address`.
+  /// The exit that emitted code has left by: the one whose stub's call returns to `return_address`.
   /// Async-signal-safe.
   ExitRef site_of(const void* return_address) const noexcept;
   struct FaultRef {

@@ -9,7 +9,7 @@ using codegen::ExitKind;
 using codegen::ExitSite;
 
 bool Linker::link(const CacheLock&, Translation& from, std::uint32_t index, Translation& to) {
-  TranslationExit& exit = from.array(from.exits_)[index];
+  TranslationExit& exit = from.part<Translation::Part::exits>()[index];
   const bool linkable = (exit.site.kind == ExitKind::direct || exit.site.kind == ExitKind::call) &&
                         exit.site.patch_offset != ExitSite::kNotPatchable;
   if (!linkable || exit.to != nullptr || from.flavour_ != to.flavour_ || !from.flavour_.linked) return false;
@@ -24,7 +24,7 @@ bool Linker::link(const CacheLock&, Translation& from, std::uint32_t index, Tran
 }
 
 bool Linker::unlink(const CacheLock&, Translation& from, std::uint32_t index) {
-  TranslationExit& exit = from.array(from.exits_)[index];
+  TranslationExit& exit = from.part<Translation::Part::exits>()[index];
   if (exit.to == nullptr) return false;
   to_stub(exit);
   drop(exit);
@@ -38,7 +38,7 @@ std::uint64_t Linker::detach(const CacheLock&, Translation& translation) {
     drop(*exit);
     ++links;
   }
-  for (TranslationExit& exit : translation.array(translation.exits_)) {
+  for (TranslationExit& exit : translation.part<Translation::Part::exits>()) {
     if (exit.to == nullptr) continue;
     drop(exit);
     ++links;

@@ -37,49 +37,45 @@ Translation* Translation::make(const codegen::Emitted& emitted, Flavour flavour,
                 alignof(GuestRange) == 8 && alignof(codegen::FaultSite) == 8 &&
                 alignof(codegen::WriteBack) <= 4 &&
                 alignof(codegen::Resident) <= alignof(codegen::WriteBack));
-  std::size_t bytes = sizeof(Translation);
-  const auto reserve = [&bytes]<typename T>(std::size_t count, Array<T>& array) {
-    static_assert(std::is_trivially_destructible_v<T>);
-    array = {static_cast<std::uint32_t>(bytes), static_cast<std::uint32_t>(count)};
-    bytes += count * sizeof(T);
-  };
+  static_assert(kParts == static_cast<std::size_t>(Part::count));
   Translation laid_out;
-  reserve(emitted.exits.size(), laid_out.exits_);
-  reserve(nodes, laid_out.page_nodes_);
-  reserve(ranges.size(), laid_out.guest_ranges_);
-  reserve(emitted.access_faults.size(), laid_out.access_faults_);
-  reserve(emitted.check_faults.size(), laid_out.check_faults_);
-  reserve(emitted.write_backs.size(), laid_out.write_backs_);
-  reserve(emitted.residents.size(), laid_out.residents_);
+  const std::size_t counts[] = {emitted.exits.size(),
+                                nodes,
+                                ranges.size(),
+                                emitted.access_faults.size(),
+                                emitted.check_faults.size(),
+                                emitted.write_backs.size(),
+                                emitted.residents.size()};
+  std::copy(std::begin(counts), std::end(counts), laid_out.counts_.begin());
 
-  auto* const made = new (slab_allocate(bytes)) Translation(laid_out);
-  const auto copy = [made]<typename T>(std::span<const T> from, Array<T> to) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    if (!from.empty()) std::uninitialized_copy(from.begin(), from.end(), made->array(to).begin());
+  auto* const made = new (slab_allocate(laid_out.size())) Translation(laid_out);
+  const auto copy = []<typename T>(std::span<const T> from, std::span<T> to) {
+    static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+    if (!from.empty()) std::uninitialized_copy(from.begin(), from.end(), to.begin());
   };
-  const std::span<TranslationExit> exits = made->array(made->exits_);
+  const std::span<TranslationExit> exits = made->part<Part::exits>();
   for (std::size_t i = 0; i < exits.size(); ++i) new (&exits[i]) TranslationExit{emitted.exits[i], made};
   const std::span<Node> page_nodes = made->page_nodes();
   std::uninitialized_value_construct(page_nodes.begin(), page_nodes.end());
-  copy(ranges, made->guest_ranges_);
-  copy(all(emitted.access_faults), made->access_faults_);
-  copy(all(emitted.check_faults), made->check_faults_);
-  copy(all(emitted.write_backs), made->write_backs_);
-  copy(all(emitted.residents), made->residents_);
+  copy(ranges, made->part<Part::guest_ranges>());
+  copy(all(emitted.access_faults), made->part<Part::access_faults>());
+  copy(all(emitted.check_faults), made->part<Part::check_faults>());
+  copy(all(emitted.write_backs), made->part<Part::write_backs>());
+  copy(all(emitted.residents), made->part<Part::residents>());
 
   made->key_ = emitted.key;
   made->flavour_ = flavour;
   made->code_size_ = static_cast<std::uint32_t>(emitted.code.size());
   made->guest_inst_count_ = emitted.guest_inst_count;
+  made->threshold_return_ = emitted.threshold_return;
   made->uses_float_ = emitted.uses_float;
   made->note_ = note;
   made->cache_ = &cache;
-  made->bytes_ = static_cast<std::uint32_t>(bytes);
   return made;
 }
 
 void Translation::destroy(Translation* translation) noexcept {
-  const std::size_t bytes = translation->bytes_;
+  const std::size_t bytes = translation->size();
   translation->~Translation();
   slab_free(translation, bytes);
 }

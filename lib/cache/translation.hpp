@@ -2,9 +2,12 @@
 // owned by the code cache; read by the engine, its fault handler and dumps.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <tuple>
+#include <utility>
 
 #include <ashlar/types.hpp>
 
@@ -70,22 +73,26 @@ class Translation {
   bool uses_float() const noexcept { return uses_float_; }
   const PublisherNote& note() const noexcept { return note_; }
 
-  std::span<const TranslationExit> exits() const noexcept { return array(exits_); }
-  std::span<const codegen::FaultSite> access_faults() const noexcept { return array(access_faults_); }
-  std::span<const codegen::FaultSite> check_faults() const noexcept { return array(check_faults_); }
-  std::span<const codegen::WriteBack> write_backs() const noexcept { return array(write_backs_); }
+  std::span<const TranslationExit> exits() const noexcept { return part<Part::exits>(); }
+  std::span<const codegen::FaultSite> access_faults() const noexcept { return part<Part::access_faults>(); }
+  std::span<const codegen::FaultSite> check_faults() const noexcept { return part<Part::check_faults>(); }
+  std::span<const codegen::WriteBack> write_backs() const noexcept { return part<Part::write_backs>(); }
   std::span<const codegen::WriteBack> write_backs(const codegen::FaultSite& site) const noexcept {
     return write_backs().subspan(site.write_back_begin, site.write_back_count);
   }
   /// codegen::Emitted::residents.
-  std::span<const codegen::Resident> residents() const noexcept { return array(residents_); }
+  std::span<const codegen::Resident> residents() const noexcept { return part<Part::residents>(); }
   /// What it was made from; a block that does not say counts as made from its address.
-  std::span<const GuestRange> guest_ranges() const noexcept { return array(guest_ranges_); }
+  std::span<const GuestRange> guest_ranges() const noexcept { return part<Part::guest_ranges>(); }
 
   // These are async-signal-safe.
   static constexpr std::uint32_t kNoExit = ~std::uint32_t{0};
   /// The exit whose stub's call returns to `pc`, or kNoExit. Of linked code only.
   std::uint32_t exit_at(const void* pc) const noexcept;
+  /// Whether `pc` is codegen::Emitted::threshold_return.
+  bool is_threshold(const void* pc) const noexcept {
+    return threshold_return_ != 0 && pc == code_ + threshold_return_;
+  }
   /// The site of the host instruction at `pc` that may fault, or null.
   const codegen::FaultSite* access_fault_at(const void* pc) const noexcept;
   /// The site of the bounds check whose stub's call returns to `pc`, or null.
@@ -93,7 +100,7 @@ class Translation {
 
   /// Under the cache's lock.
   State state() const noexcept { return state_; }
-  std::span<PageNode<Translation>> page_nodes() noexcept { return array(page_nodes_); }
+  std::span<PageNode<Translation>> page_nodes() noexcept { return part<Part::page_nodes>(); }
 
  private:
   friend class CodeCache;
@@ -106,39 +113,57 @@ class Translation {
   Translation() = default;
   ~Translation() = default;
 
-  /// Behind the translation, in the same piece of memory. Programs have tens of thousands of translations:
-  /// half the size of a span counts.
-  template <typename T>
-  struct Array {
-    std::uint32_t offset = 0, count = 0;
+  /// What stands behind the translation in the same piece of memory, in this order. How much there is of each
+  /// is all that is kept: programs have tens of thousands of translations, and fresh pages cost more than
+  /// additions.
+  enum class Part : std::uint8_t {
+    exits,
+    page_nodes,
+    guest_ranges,
+    access_faults,
+    check_faults,
+    write_backs,
+    residents,
+    count
   };
-  template <typename T>
-  std::span<T> array(Array<T> a) noexcept {
-    return {reinterpret_cast<T*>(reinterpret_cast<std::byte*>(this) + a.offset), a.count};
+  using Parts = std::tuple<TranslationExit, PageNode<Translation>, GuestRange, codegen::FaultSite,
+                           codegen::FaultSite, codegen::WriteBack, codegen::Resident>;
+  static constexpr std::size_t kParts = std::tuple_size_v<Parts>;
+  template <Part P>
+  using Element = std::tuple_element_t<static_cast<std::size_t>(P), Parts>;
+
+  /// From the translation's beginning; of Part::count, its size altogether.
+  template <Part P>
+  std::size_t offset_of() const noexcept {
+    return [this]<std::size_t... I>(std::index_sequence<I...>) {
+      return (sizeof(Translation) + ... + (counts_[I] * sizeof(Element<Part{I}>)));
+    }
+    (std::make_index_sequence<static_cast<std::size_t>(P)>());
   }
-  template <typename T>
-  std::span<const T> array(Array<T> a) const noexcept {
-    return {reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + a.offset), a.count};
+  std::size_t size() const noexcept { return offset_of<Part::count>(); }
+  template <Part P>
+  std::span<Element<P>> part() noexcept {
+    return {reinterpret_cast<Element<P>*>(reinterpret_cast<std::byte*>(this) + offset_of<P>()),
+            counts_[static_cast<std::size_t>(P)]};
+  }
+  template <Part P>
+  std::span<const Element<P>> part() const noexcept {
+    return const_cast<Translation*>(this)->part<P>();
   }
 
   BlockKey key_;
   const std::byte* code_ = nullptr;
+  TranslationExit* incoming_ = nullptr;
+  CodeCache* cache_ = nullptr;
+  PublisherNote note_;
+  std::array<std::uint32_t, kParts> counts_{};
   std::uint32_t code_size_ = 0;
   std::uint32_t chunk_ = 0;
   std::uint32_t guest_inst_count_ = 0;
+  std::uint32_t threshold_return_ = 0;
   Flavour flavour_;
   State state_ = State::made;
   bool uses_float_ = false;
-  TranslationExit* incoming_ = nullptr;
-  Array<TranslationExit> exits_;
-  Array<codegen::FaultSite> access_faults_, check_faults_;
-  Array<codegen::WriteBack> write_backs_;
-  Array<codegen::Resident> residents_;
-  Array<GuestRange> guest_ranges_;
-  Array<PageNode<Translation>> page_nodes_;
-  PublisherNote note_;
-  CodeCache* cache_ = nullptr;
-  std::uint32_t bytes_ = 0;  ///< of this record
 };
 
 }  // namespace ashlar::cache

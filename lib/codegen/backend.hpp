@@ -38,8 +38,8 @@ struct CompileOptions {
   bool map_code = false;
   /// Count executions of each way through the block (codegen/way.hpp): way_count() counters.
   std::uint64_t* way_counters = nullptr;
-  /// Add 1 to *threshold_counter in front of each execution, and leave by ExitKind::threshold, with nothing
-  /// of the block done, when that makes it 0.
+  /// Add 1 to *threshold_counter in front of each execution, and leave (Emitted::threshold_return), with
+  /// nothing of the block done, when that makes it 0.
   std::uint64_t* threshold_counter = nullptr;
   /// The boundary at which a block that jumps to its own beginning goes on when it does: the second of
   /// several copies of its body (opt::Loops::peel), each of as many boundaries. 0: the beginning.

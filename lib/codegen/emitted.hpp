@@ -20,7 +20,6 @@ enum class ExitKind : std::uint8_t {
   call,       ///< goes to `target` by a host call; linkable, see the host's patcher
   attention,  ///< an attention bit was seen; resume at `target`; never linked
   fuel,       ///< not enough fuel for the block; nothing of it done; resume at `target`; never linked
-  threshold,  ///< CompileOptions::threshold_counter has become 0; as for fuel
   stop,       ///< a stop terminal; `stop_reason`, `detail`; resume at `target`; never linked
 };
 
@@ -94,6 +93,9 @@ struct Emitted {
   bool goes_round =
       false;  ///< what leads back to its own beginning stays inside, unless attention bits are set
   bool uses_float = false;  ///< touches the float unit: single-block code needs it set up
+  /// Behind the stub's call by which the block leaves when CompileOptions::threshold_counter has become 0,
+  /// with nothing of it done; 0: it has none. All counted blocks have this one: it is no exit site.
+  std::uint32_t threshold_return = 0;
 
   void clear() {
     code.clear();
@@ -106,6 +108,7 @@ struct Emitted {
     guest_ranges.clear();
     guest_inst_count = 0;
     goes_round = false;
+    threshold_return = 0;
   }
 };
 

@@ -283,6 +283,13 @@ ExecutionResult Dispatcher::run() {
       case HostExit::site: {
         const CodeCache::ExitRef ref = jit_->code().site_of(at);
         ASHLAR_ASSERT(ref.from != nullptr, "emitted code left by an exit that is not known");
+        if (ref.exit == Translation::kNoExit) {
+          const BlockKey hot = ref.from->key();
+          session_.set_key(hot);
+          session_.float_env().leave(frame_);
+          context_.block_is_hot(hot, session_.stats());
+          break;
+        }
         const codegen::ExitSite& site = ref.from->exits()[ref.exit].site;
         session_.set_key(site.target);
         switch (site.kind) {
@@ -293,10 +300,6 @@ ExecutionResult Dispatcher::run() {
             asked_from = From::emitted_exit;
             break;
           case ExitKind::attention:
-            break;
-          case ExitKind::threshold:
-            session_.float_env().leave(frame_);
-            context_.block_is_hot(site.target, session_.stats());
             break;
           case ExitKind::fuel:
             if (auto stopped = interpret_one(0, nullptr)) return *stopped;

@@ -232,7 +232,6 @@ BlockEnd NativeMachine::run(Vcpu& vcpu, const ir::Block& block, const codegen::C
         end.outcome = interp::Outcome::block_done;
         break;
       case codegen::ExitKind::attention:
-      case codegen::ExitKind::threshold:
         end.outcome = interp::Outcome::attention;
         break;
       case codegen::ExitKind::fuel:

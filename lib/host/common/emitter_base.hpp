@@ -233,7 +233,8 @@ class EmitterBase {
   /// Out of a loop with registers of its own: what lives where is as everywhere. Moves alone: flags and the
   /// runtime's argument register stay.
   void leave_loop();
-  void leave_before_block(const asmjit::Label& label, codegen::ExitKind kind, std::uint32_t fuel);
+  void leave_before_block(const asmjit::Label& label, std::uint32_t fuel);
+  void leave_at_threshold();
   /// Where the block goes round to. Residents alone are in registers there.
   void begin_loop();
   /// A further copy of the loop's body.
@@ -252,6 +253,7 @@ class EmitterBase {
   codegen::Emitted* out_ = nullptr;
   const codegen::LoopResidents* loop_ = nullptr;
   asmjit::Label head_;                    ///< where the block goes round to
+  asmjit::Label threshold_;               ///< where it leaves when it has been counted often enough
   std::uint64_t unfinished_at_head_ = 0;  ///< mask of the residents of which `knowledge_at_head_` says what
   std::array<Knowledge, 64> knowledge_at_head_{};  ///< has to be done to them whenever the block gets there
   std::size_t index_ = 0;

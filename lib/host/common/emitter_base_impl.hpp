@@ -62,13 +62,8 @@ void EmitterBase<Emitter, Assembler>::begin_block() {
   if (goes_round() && options_.loop_head == 0) begin_loop();
   if (options_.threshold_counter != nullptr) {
     self().count_execution(options_.threshold_counter);
-    if (loop_ == nullptr) {
-      self().branch_if_counted(sites_[new_site(ir::Exit{block_->key()}, codegen::ExitKind::threshold)].stub);
-    } else {
-      const asmjit::Label label = as_.newLabel();
-      self().branch_if_counted(label);
-      leave_before_block(label, codegen::ExitKind::threshold, 0);
-    }
+    threshold_ = as_.newLabel();
+    self().branch_if_counted(threshold_);
   }
   // Behind the way out, by which the block has not been executed.
   if (options_.profile_counter != nullptr) self().count_execution(options_.profile_counter);
@@ -76,20 +71,28 @@ void EmitterBase<Emitter, Assembler>::begin_block() {
     const std::uint32_t count = block_->guest_inst_count();
     const asmjit::Label label = as_.newLabel();
     self().charge_fuel(count, label);
-    leave_before_block(label, codegen::ExitKind::fuel, count);
+    leave_before_block(label, count);
   }
 }
 
-/// Out of line, at `label`: leaves with nothing of the block done, and gives `fuel` back.
+/// Out of line, at `label`: leaves for want of fuel, with nothing of the block done, and gives `fuel` back.
 template <typename Emitter, typename Assembler>
-void EmitterBase<Emitter, Assembler>::leave_before_block(const asmjit::Label& label, codegen::ExitKind kind,
-                                                         std::uint32_t fuel) {
-  const std::size_t site = new_site(ir::Exit{block_->key()}, kind);
+void EmitterBase<Emitter, Assembler>::leave_before_block(const asmjit::Label& label, std::uint32_t fuel) {
+  const std::size_t site = new_site(ir::Exit{block_->key()}, codegen::ExitKind::fuel);
   cold(label, [this, site, fuel] {
-    if (fuel != 0) self().add_fuel(static_cast<std::int32_t>(fuel));
+    self().add_fuel(static_cast<std::int32_t>(fuel));
     leave_loop();
     emit_stub(sites_[site]);
   });
+}
+
+template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::leave_at_threshold() {
+  seldom();
+  bind(threshold_);
+  leave_loop();
+  self().call_entry(codegen::RuntimeEntry::exit);
+  out_->threshold_return = here();
 }
 
 template <typename Emitter, typename Assembler>
@@ -115,6 +118,7 @@ void EmitterBase<Emitter, Assembler>::end_block() {
     self().call_entry(options_.linked ? RuntimeEntry::check_fault : RuntimeEntry::check_fault_single);
     out_->check_faults.push_back(fault_site(check.point, here()));
   }
+  if (options_.threshold_counter != nullptr) leave_at_threshold();
   for (Site& site : sites_)
     if (site.site.return_offset == 0) emit_stub(site);
   self().finish_host();
