@@ -59,10 +59,10 @@ CodeCache::Outcome CodeCache::make(std::span<Making> batch, Flavour flavour) {
   constexpr std::size_t kAtOnce = 16;
   while (!batch.empty()) {
     const std::span<Making> now = batch.first(std::min(batch.size(), kAtOnce));
-    std::array<CodeSpace::Piece, kAtOnce> pieces;
+    std::array<CodeSpace::Piece, kAtOnce> pieces;  // not cleared: it is one at a time as a rule
     for (std::size_t i = 0; i < now.size(); ++i)
       pieces[i] = {now[i].emitted->code.size(),
-                   Translation::make(*now[i].emitted, flavour, now[i].note, *this)};
+                   Translation::make(*now[i].emitted, flavour, now[i].note, *this), nullptr};
     if (const Outcome outcome = place(now, std::span(pieces).first(now.size())); outcome != Outcome::made)
       return outcome;
     batch = batch.subspan(now.size());

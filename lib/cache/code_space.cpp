@@ -11,7 +11,8 @@ namespace ashlar::cache {
 namespace {
 
 constexpr std::uint32_t kFirstEntries = 64;
-/// Memory is asked for in steps of this, of which the first suffice for programs that compile little.
+/// Memory is asked for in steps: of the first chunk a quarter of what is used, because most programs compile
+/// little.
 constexpr std::uint32_t kFirstStep = 16 * 1024, kStep = 64 * 1024;
 
 /// So many chunks are cleared ahead of need: by the time the open one is full, vCPUs have long left the
@@ -102,7 +103,8 @@ bool CodeSpace::open_chunk() {
 
 void CodeSpace::populate(std::uint32_t index) noexcept {
   Chunk& chunk = chunks_[index];
-  const std::uint32_t step = index == 0 && chunk.used <= kStep ? kFirstStep : kStep;
+  const std::uint32_t step =
+      index != 0 ? kStep : std::clamp(chunk.used / 4 / kFirstStep * kFirstStep, kFirstStep, kStep);
   const auto end = static_cast<std::uint32_t>(
       std::min<std::size_t>((chunk.used + step - 1) / step * step, memory_.chunk_size()));
   memory_.populate(index, chunk.populated, end - chunk.populated);

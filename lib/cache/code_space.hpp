@@ -37,9 +37,9 @@ class CodeSpace {
     too_large,  ///< larger than a chunk: never
   };
   struct Piece {
-    std::size_t size = 0;
-    Translation* translation = nullptr;
-    const std::byte* code = nullptr;  ///< result
+    std::size_t size;
+    Translation* translation;
+    const std::byte* code;  ///< result
   };
 
   /// Space for some pieces, side by side. Given back when it is not committed.

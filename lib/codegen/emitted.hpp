@@ -43,11 +43,20 @@ struct ExitSite {
   std::uint32_t return_offset = 0;
 };
 
-/// A value in a host register that is not yet in the frame.
+/// What is still to be done to a register's bits before anybody may see them.
+enum class Finish : std::uint8_t {
+  nothing,
+  nan64,   ///< an f64 result, whose NaN is to become canonical
+  nan32,   ///< an f32 result, the same
+  box32,   ///< a binary32 in the low half: the upper half is to become all ones
+  extend,  ///< an integer in the low half: to be sign-extended
+};
+
+/// A value in a host register that is not yet in the frame, or not as it is to be.
 struct WriteBack {
   std::int16_t word;  ///< frame word
-  std::uint8_t reg;   ///< host register id
-  bool is_float;
+  Reg reg;
+  Finish finish = Finish::nothing;
 };
 
 /// A place where emitted code may be stopped: by a host fault at `offset`, or by a failed check whose stub's
@@ -57,17 +66,10 @@ struct WriteBack {
 struct FaultSite {
   GuestAddr guest_pc;        ///< the guest instruction to resume at
   std::uint32_t offset = 0;  ///< ascending over sites of the same kind
+  /// Residents but for those that stand here, as they are; then these.
   std::uint32_t write_back_begin = 0;
   std::uint16_t write_back_count = 0;
   std::uint16_t inst = 0;  ///< the IR instruction; after a failed check the interpreter goes on with it
-  /// Float registers (bit = host register id) that hold f64 / f32 arithmetic results whose NaN is not
-  /// canonical yet.
-  std::uint32_t pending_nan64 = 0;
-  std::uint32_t pending_nan32 = 0;
-  /// Float registers whose low half is a binary32 and whose upper half is still to become all ones.
-  std::uint32_t pending_box32 = 0;
-  /// Integer registers whose low half is still to be sign-extended.
-  std::uint32_t pending_extend = 0;
   /// Guest instructions of the block that were charged as fuel at entry but are not done.
   std::uint32_t fuel_refund = 0;
 };

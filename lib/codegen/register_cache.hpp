@@ -193,16 +193,21 @@ class RegisterCache {
     pending_ = 0;
   }
 
-  /// Appends what an exit here has to store: dirty slots; `inside`: also temporaries and values that do not
-  /// outlive the block, because another engine will go on with the block in the middle.
-  void collect_write_backs(std::vector<WriteBack>& out, bool inside = false) const {
-    std::uint64_t set = dirty_;
-    while (set != 0) {
+  /// Appends what an exit here has to store: dirty slots.
+  void collect_write_backs(std::vector<WriteBack>& out) const {
+    for (std::uint64_t set = dirty_; set != 0; set &= set - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
-      set &= set - 1;
       const Entry& e = entries_[r.id];
-      if (inside || (e.value.is_slot() && !e.dead))
-        out.push_back({e.value.word, static_cast<std::uint8_t>(r.number()), r.is_float()});
+      if (e.value.is_slot() && !e.dead) out.push_back({e.value.word, r});
+    }
+  }
+  /// The same where another engine will go on with the block in the middle: also temporaries and values that
+  /// do not outlive the block, and what is to be done to residents.
+  void collect_inside(std::vector<WriteBack>& out) const {
+    for (std::uint64_t set = dirty_ | (pending_ & resident_); set != 0; set &= set - 1) {
+      const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
+      const Entry& e = entries_[r.id];
+      out.push_back({e.value.word, r, to_be_done(e.knowledge)});
     }
   }
   bool has_write_backs() const {
@@ -329,6 +334,24 @@ class RegisterCache {
   static constexpr bool is_pending(Knowledge k) {
     return k == Knowledge::result32 || k == Knowledge::result64 || k == Knowledge::low32 ||
            k == Knowledge::extend_32;
+  }
+
+  static constexpr Finish to_be_done(Knowledge k) {
+    switch (k) {
+      case Knowledge::result64:
+        return Finish::nan64;
+      case Knowledge::result32:
+        return Finish::nan32;
+      case Knowledge::low32:
+        return Finish::box32;
+      case Knowledge::extend_32:
+        return Finish::extend;
+      case Knowledge::raw:
+      case Knowledge::boxed32:
+      case Knowledge::extended:
+        break;
+    }
+    return Finish::nothing;
   }
 
   // The rarer halves of members that emitters have in dozens of places: one copy of each keeps those small.

@@ -9,19 +9,24 @@ namespace ashlar::codegen {
 
 namespace {
 
-std::uint64_t value_of(const RegisterDump& dump, const FaultSite& site, unsigned number,
-                       bool is_float) noexcept {
+std::uint64_t value_of(const RegisterDump& dump, Reg reg) noexcept {
+  return reg.is_float() ? dump.vec[reg.number()] : dump.gpr[reg.number()];
+}
+
+std::uint64_t finished(std::uint64_t bits, Finish what) noexcept {
   namespace s = ir::semantics;
-  if (!is_float) {
-    const std::uint64_t value = dump.gpr[number];
-    if ((site.pending_extend >> number & 1) == 0) return value;
-    return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(value)));
+  switch (what) {
+    case Finish::nothing:
+      break;
+    case Finish::nan64:
+      return s::is_nan64(bits) ? s::kCanonicalNan64 : bits;
+    case Finish::nan32:
+      return s::is_nan32(static_cast<std::uint32_t>(bits)) ? s::box32(s::kCanonicalNan32) : bits;
+    case Finish::box32:
+      return s::box32(static_cast<std::uint32_t>(bits));
+    case Finish::extend:
+      return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(bits)));
   }
-  const std::uint64_t bits = dump.vec[number];
-  if ((site.pending_nan64 >> number & 1) != 0 && s::is_nan64(bits)) return s::kCanonicalNan64;
-  if ((site.pending_nan32 >> number & 1) != 0 && s::is_nan32(static_cast<std::uint32_t>(bits)))
-    return s::box32(s::kCanonicalNan32);
-  if ((site.pending_box32 >> number & 1) != 0) return s::box32(static_cast<std::uint32_t>(bits));
   return bits;
 }
 
@@ -29,9 +34,9 @@ std::uint64_t value_of(const RegisterDump& dump, const FaultSite& site, unsigned
 
 void restore_frame(VcpuFrame& frame, const FaultSite& site, std::span<const WriteBack> write_backs,
                    std::span<const Resident> residents, const RegisterDump& dump) noexcept {
-  for (const Resident& r : residents) frame[r.slot] = value_of(dump, site, r.reg.number(), r.reg.is_float());
+  for (const Resident& r : residents) frame[r.slot] = value_of(dump, r.reg);
   for (const WriteBack& w : write_backs.subspan(site.write_back_begin, site.write_back_count))
-    frame.words()[w.word] = value_of(dump, site, w.reg, w.is_float);
+    frame.words()[w.word] = finished(value_of(dump, w.reg), w.finish);
   frame.hot.fuel += site.fuel_refund;
 }
 

@@ -10,8 +10,8 @@
 
 namespace ashlar::codegen {
 
-/// Stores what the site and `residents` (empty for code that is not linked) say is in registers. NaNs become
-/// canonical, binary32 values boxed. Refunds fuel.
+/// Stores what the site and `residents` (empty for code that is not linked) say is in registers, finished.
+/// Refunds fuel.
 void restore_frame(VcpuFrame& frame, const FaultSite& site, std::span<const WriteBack> write_backs,
                    std::span<const Resident> residents, const RegisterDump& dump) noexcept;
 

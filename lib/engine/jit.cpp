@@ -300,15 +300,14 @@ void Jit::make_room(CodeCache::Removed& removed) {
 
 Jit::Got Jit::get(const BlockKey& key, Flavour flavour, StatsCell& stats, CodeCache::Removed& removed,
                   const IrBlock* source) {
-  if (Translation* found = code_->find(key, flavour)) {
+  if (pinned_.contains(key)) return {};
+  // Callers have looked for it already.
+  if (const auto claim = code_->claim(key, flavour, cache::OnBusy::wait); !claim.claimed) {
     stats.add(Stat::lookup_hits);
-    code_->touch(*found);
-    return {found, {}, true};
+    code_->touch(*claim.value);
+    return {claim.value, {}, true};
   }
   stats.add(Stat::lookup_misses);
-  if (pinned_.contains(key)) return {};
-  if (const auto claim = code_->claim(key, flavour, cache::OnBusy::wait); !claim.claimed)
-    return {claim.value, {}, true};
   std::unique_ptr<Workshop> workshop = borrow();
   Got got;
   // Code that is changed again and again while it is compiled is interpreted after some attempts.

@@ -89,7 +89,8 @@ class Jit {
     bool hit = false;
     bool refused = false;  ///< the block can't be compiled, now or later
   };
-  /// Finds or compiles. `source`: the block's IR, which spares translating the guest code again.
+  /// Compiles, unless somebody else has: callers look first. `source`: the block's IR, which spares
+  /// translating the guest code again.
   Got get(const BlockKey& key, cache::Flavour flavour, StatsCell& stats, cache::CodeCache::Removed& removed,
           const IrBlock* source = nullptr);
   /// Compiles those that are not there, together.

@@ -113,7 +113,9 @@ TEST_CASE("a translation knows everything that the record said") {
   emitted.uses_float = true;
   emitted.guest_inst_count = 12;
   emitted.guest_ranges = {{{0x1000}, 8}, {{0x9000}, 4}};
-  emitted.write_backs = {{1, 2, false}, {3, 4, true}, {-5, 6, false}};
+  using codegen::Reg;
+  emitted.write_backs = {
+      {1, Reg::integer(2)}, {3, Reg::real(4), codegen::Finish::box32}, {-5, Reg::integer(6)}};
   for (std::uint32_t i = 0; i < 5; ++i) {
     codegen::FaultSite site;
     site.offset = 4 + 8 * i;
@@ -145,6 +147,8 @@ TEST_CASE("a translation knows everything that the record said") {
     REQUIRE(check.site != nullptr);
     CHECK(check.site->guest_pc == GuestAddr{100 + i});
     REQUIRE(made->write_backs(*check.site).size() == 2);
+    CHECK(made->write_backs(*check.site)[0].reg == Reg::real(4));
+    CHECK(made->write_backs(*check.site)[0].finish == codegen::Finish::box32);
     CHECK(made->write_backs(*check.site)[1].word == -5);
   }
   CHECK(f.cache->access_fault(code + 5).in == made);

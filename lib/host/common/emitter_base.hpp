@@ -160,7 +160,6 @@ class EmitterBase {
     std::uint32_t inst = 0, guest_inst = 0;
     std::uint32_t write_back_begin = 0;
     std::uint16_t write_back_count = 0;
-    std::uint32_t nan64 = 0, nan32 = 0, box32 = 0, extend = 0;  ///< FaultSite::pending_*
   };
   FaultPoint fault_point();
   codegen::FaultSite fault_site(const FaultPoint& point, std::uint32_t offset) const;

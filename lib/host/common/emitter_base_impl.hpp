@@ -188,29 +188,8 @@ auto EmitterBase<Emitter, Assembler>::fault_point() -> FaultPoint {
   point.inst = static_cast<std::uint32_t>(index_);
   point.guest_inst = guest_inst_;
   point.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
-  cache_.collect_write_backs(out_->write_backs, true);
+  cache_.collect_inside(out_->write_backs);
   point.write_back_count = static_cast<std::uint16_t>(out_->write_backs.size() - point.write_back_begin);
-  for_each_unsettled([&](Reg r) {
-    const std::uint32_t bit = 1u << r.number();
-    switch (cache_.knowledge(r)) {
-      case Knowledge::result64:
-        point.nan64 |= bit;
-        break;
-      case Knowledge::result32:
-        point.nan32 |= bit;
-        break;
-      case Knowledge::low32:
-        point.box32 |= bit;
-        break;
-      case Knowledge::extend_32:
-        point.extend |= bit;
-        break;
-      case Knowledge::raw:
-      case Knowledge::boxed32:
-      case Knowledge::extended:
-        break;
-    }
-  });
   return point;
 }
 
@@ -224,10 +203,6 @@ codegen::FaultSite EmitterBase<Emitter, Assembler>::fault_site(const FaultPoint&
   site.inst = point.inst;
   site.write_back_begin = point.write_back_begin;
   site.write_back_count = point.write_back_count;
-  site.pending_nan64 = point.nan64;
-  site.pending_nan32 = point.nan32;
-  site.pending_box32 = point.box32;
-  site.pending_extend = point.extend;
   // Who goes on at the first instruction enters the block anew.
   const std::uint32_t done = point.inst == 0 ? 0 : point.guest_inst;
   site.fuel_refund = options_.count_fuel ? block_->guest_inst_count() - done : 0;
@@ -264,7 +239,7 @@ void EmitterBase<Emitter, Assembler>::restore_for_exit(const ExitState& state) {
   finish(state.unfinished);
   for (std::uint32_t i = 0; i < state.write_back_count; ++i) {
     const codegen::WriteBack w = out_->write_backs[state.write_back_begin + i];
-    self().store_word(w.word, w.is_float ? Reg::real(w.reg) : Reg::integer(w.reg));
+    self().store_word(w.word, w.reg);
   }
   if (state.fuel_refund != 0) self().add_fuel(static_cast<std::int32_t>(state.fuel_refund));
 }
