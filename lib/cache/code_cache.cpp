@@ -62,7 +62,7 @@ CodeCache::Outcome CodeCache::make(std::span<Making> batch, Flavour flavour) {
     std::array<CodeSpace::Piece, kAtOnce> pieces;  // not cleared: it is one at a time as a rule
     for (std::size_t i = 0; i < now.size(); ++i)
       pieces[i] = {now[i].emitted->code.size(),
-                   Translation::make(*now[i].emitted, flavour, now[i].note, *this), nullptr};
+                   Translation::make(*now[i].emitted, flavour, now[i].note, *this)};
     if (const Outcome outcome = place(now, std::span(pieces).first(now.size())); outcome != Outcome::made)
       return outcome;
     batch = batch.subspan(now.size());

@@ -39,7 +39,7 @@ class CodeSpace {
   struct Piece {
     std::size_t size;
     Translation* translation;
-    const std::byte* code;  ///< result
+    const std::byte* code = nullptr;  ///< result
   };
 
   /// Space for some pieces, side by side. Given back when it is not committed.
