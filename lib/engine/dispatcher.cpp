@@ -90,12 +90,6 @@ Dispatcher::Choice Dispatcher::choose(const BlockKey& key, From from) {
 Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) {
   const TierRules rules = selector_->rules();
   Choice choice;
-  // Next to code that is warm, blocks run more than once as a rule.
-  const bool may_run_once = (from == From::elsewhere || from == From::emitted) && rules.threshold() > 1;
-  if (may_run_once && session_.find_once(key, choice.block)) {
-    choice.fault = choice.block.fault;
-    return choice;
-  }
   TierCounters counters;
   counters.near = from == From::emitted || from == From::emitted_exit;
   if (jit_ == nullptr) adopt_compiler();
@@ -130,7 +124,7 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
     }
   }
 
-  choice.block = may_run_once ? session_.find_next(key) : session_.find(key);
+  choice.block = may_run_once(from) ? session_.find_next(key) : session_.find(key);
   IrBlock* const block = choice.block.block;
   if (block == nullptr) {
     choice.fault = choice.block.fault;
@@ -211,6 +205,8 @@ Jit::Got Dispatcher::get(const BlockKey& key) {
 
 ExecutionResult Dispatcher::run() {
   choose_flavour(true);
+  interp::RunState state;
+  if (selector_ != nullptr) prepare_to_interpret(state);
   // The exit by which the last block was left, if it is to be linked to the next one: of emitted code, or of
   // an interpreted block.
   Translation* from = nullptr;
@@ -225,6 +221,20 @@ ExecutionResult Dispatcher::run() {
     }
     if (flavour_.count_fuel && frame_.hot.fuel <= 0) return of_reason(ExitReason::fuel);
     const BlockKey key = session_.key();
+    if (selector_ != nullptr && may_run_once(asked_from)) {
+      if (IrCache::Got once; session_.find_once(key, once)) {
+        from = nullptr;
+        interpreted_from = nullptr;
+        asked_from = From::elsewhere;
+        if (once.block == nullptr) return session_.fault(once.fault, Tier::interpreter);
+        // What calls code that runs once is often warm itself. Interpreting it between two such blocks costs
+        // less than the way to its compiled code and back.
+        state.hot_entries = kHotEntriesBehindOnce;
+        if (auto stopped = interpret_from(*once.block, state, interpreted_from, exit)) return *stopped;
+        if (interpreted_from == once.block) interpreted_from = nullptr;
+        continue;
+      }
+    }
     codegen::JumpCache* jumps = nullptr;
     if (mine_ != nullptr) {
       flavour_.plan = jit_->plan_number();
@@ -248,19 +258,9 @@ ExecutionResult Dispatcher::run() {
         session_.remember(choice.block);
       }
       asked_from = From::elsewhere;
-      interp::RunState state = interpreter_state(*block);
-      // At least 2, so that a block that was set back to 0 is entered.
-      state.hot_threshold = compiles() ? std::max(selector_->rules().threshold(), 2u) : ~0u;
-      // What calls code that runs once is often warm itself. Interpreting it between two such blocks costs
-      // less than the way to its compiled code and back.
-      if (choice.block.unpublished) state.hot_entries = kHotEntriesBehindOnce;
-      Outcome outcome;
-      if (auto stopped = interpret(state, *block, outcome)) return *stopped;
-      if (outcome == Outcome::lookup) {
-        interpreted_from = static_cast<IrBlock*>(state.from);
-        if (choice.block.unpublished && interpreted_from == block) interpreted_from = nullptr;
-        exit = state.exit;
-      }
+      state.hot_entries = 0;
+      if (auto stopped = interpret_from(*block, state, interpreted_from, exit)) return *stopped;
+      if (choice.block.unpublished && interpreted_from == block) interpreted_from = nullptr;
       continue;
     }
     interpreted_from = nullptr;
@@ -492,18 +492,29 @@ std::optional<ExecutionResult> Dispatcher::recover(std::uint64_t mode) {
   return interpret_one(0, nullptr);
 }
 
-interp::RunState Dispatcher::interpreter_state(IrBlock& block) {
-  interp::RunState state;
+void Dispatcher::prepare_to_interpret(interp::RunState& state) {
   state.helpers = context_.frontend().helpers();
   state.memory = vcpu_.memory();
   state.count_fuel = flavour_.count_fuel;
-  state.first = &block;
-  state.jump_table = &session_.data().table_for(block);
-  return state;
+}
+
+std::optional<ExecutionResult> Dispatcher::interpret_from(IrBlock& block, interp::RunState& state,
+                                                          IrBlock*& from, std::uint32_t& exit) {
+  // At least 2, so that a block that was set back to 0 is entered.
+  state.hot_threshold = compiles() ? std::max(selector_->rules().threshold(), 2u) : ~0u;
+  Outcome outcome;
+  if (auto stopped = interpret(state, block, outcome)) return stopped;
+  if (outcome == Outcome::lookup) {
+    from = static_cast<IrBlock*>(state.from);
+    exit = state.exit;
+  }
+  return std::nullopt;
 }
 
 std::optional<ExecutionResult> Dispatcher::interpret(interp::RunState& state, IrBlock& block,
                                                      Outcome& outcome) {
+  state.first = &block;
+  state.jump_table = &session_.data().table_for(block);
   session_.float_env().enter(frame_, block.block->host_rounding());
   outcome = interp::run(frame_, state);
   session_.stats().add(Stat::interpreter_blocks, state.blocks);
@@ -530,7 +541,8 @@ std::optional<ExecutionResult> Dispatcher::interpret_one(std::uint32_t start_ins
       if (got.block == nullptr) return session_.fault(got.fault, Tier::interpreter);
       block = got.block;
     }
-    interp::RunState state = interpreter_state(*block);
+    interp::RunState state;
+    prepare_to_interpret(state);
     state.single_block = true;
     state.start_inst = start_inst;
     Outcome outcome;

@@ -81,6 +81,10 @@ class Dispatcher {
     flavour_.linked = linked;
     flavour_.base_is_limit = linked && vcpu_.memory() != nullptr && vcpu_.memory()->base_is_limit();
   }
+  /// Next to code that is warm, blocks run more than once as a rule.
+  bool may_run_once(From from) const noexcept {
+    return (from == From::elsewhere || from == From::emitted) && selector_->rules().threshold() > 1;
+  }
   Choice choose(const BlockKey& key, From from);
   Choice choose_by_policy(const BlockKey& key, From from);
   /// Whether the block, which the interpreter does not have, is due to be compiled nevertheless.
@@ -104,9 +108,14 @@ class Dispatcher {
   /// Runs one block of compiled code, and settles.
   void run_single(const cache::Translation& translation, std::uint64_t mode, ExecutionResult& result);
 
-  interp::RunState interpreter_state(IrBlock& block);
+  /// What is the same for all blocks.
+  void prepare_to_interpret(interp::RunState& state);
   /// Calls the interpreter. Nothing: go on.
   std::optional<ExecutionResult> interpret(interp::RunState& state, IrBlock& block, interp::Outcome& outcome);
+  /// The same until a block is hot, for a dispatcher with a selector. `from` and `exit`: the exit to be
+  /// linked to the next block, if there is one.
+  std::optional<ExecutionResult> interpret_from(IrBlock& block, interp::RunState& state, IrBlock*& from,
+                                                std::uint32_t& exit);
   /// The vCPU's next block alone, or `block` from an instruction on. Nothing: it is done, also when somebody
   /// wanted attention in front of it.
   std::optional<ExecutionResult> interpret_one(std::uint32_t start_inst, IrBlock* block);
