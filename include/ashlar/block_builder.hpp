@@ -1,7 +1,13 @@
 // Builds IR blocks. One builder per thread, reused from block to block: it allocates only when it grows.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <ashlar/export.hpp>
@@ -9,6 +15,64 @@
 #include <ashlar/result.hpp>
 
 namespace ashlar {
+
+namespace detail {
+
+/// What BlockBuilder appends to, once or twice for every guest instruction. Where a vector's push_back is
+/// inlined it brings its growth along, for which every caller then saves registers; here growing is a jump to
+/// somewhere else.
+template <typename T>
+class AppendBuffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  AppendBuffer() = default;
+  AppendBuffer(const AppendBuffer& other) { assign(other.items()); }
+  AppendBuffer(AppendBuffer&& other) noexcept { swap(other); }
+  AppendBuffer& operator=(AppendBuffer other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~AppendBuffer() = default;
+
+  std::size_t size() const noexcept { return static_cast<std::size_t>(end_ - storage_.get()); }
+  std::span<const T> items() const noexcept { return {storage_.get(), size()}; }
+  void clear() noexcept { end_ = storage_.get(); }
+  void push_back(T value) {
+    if (end_ == limit_) [[unlikely]]
+      return grow_and_push_back(value);
+    *end_++ = value;
+  }
+  void assign(std::span<const T> items) {
+    clear();
+    if (items.size() > room()) grow(items.size());
+    end_ = std::copy(items.begin(), items.end(), storage_.get());
+  }
+
+ private:
+  std::size_t room() const noexcept { return static_cast<std::size_t>(limit_ - storage_.get()); }
+  void swap(AppendBuffer& other) noexcept {
+    std::swap(storage_, other.storage_);
+    std::swap(end_, other.end_);
+    std::swap(limit_, other.limit_);
+  }
+  void grow(std::size_t room) {
+    auto larger = std::make_unique<T[]>(room);
+    end_ = std::copy(storage_.get(), end_, larger.get());
+    storage_ = std::move(larger);
+    limit_ = storage_.get() + room;
+  }
+  [[gnu::noinline]] void grow_and_push_back(T value) {
+    grow(std::max<std::size_t>(64, 2 * size()));
+    *end_++ = value;
+  }
+
+  std::unique_ptr<T[]> storage_;
+  T* end_ = nullptr;    // behind the last item
+  T* limit_ = nullptr;  // behind the storage
+};
+
+}  // namespace detail
 
 /// Appends instructions to a block. Methods do not check operands (front ends are hot): `ir::verify` does,
 /// and `build_verified` calls it. Not thread-safe.
@@ -115,10 +179,10 @@ class ASHLAR_API BlockBuilder {
   std::size_t inst_count() const noexcept { return insts_.size(); }
   std::size_t guest_inst_count() const noexcept { return boundaries_.size(); }
   std::size_t exit_count() const noexcept { return exits_.size(); }
-  std::span<const ir::Inst> insts() const noexcept { return insts_; }
+  std::span<const ir::Inst> insts() const noexcept { return insts_.items(); }
   /// True once a terminal has been appended.
   bool terminated() const noexcept {
-    return !insts_.empty() && (ir::info(insts_.back().op).effects & ir::kTerminal) != 0;
+    return inst_count() != 0 && (ir::info(insts().back().op).effects & ir::kTerminal) != 0;
   }
 
   /// The parts as they stand; the spans are valid until the next change of the builder.
@@ -132,9 +196,9 @@ class ASHLAR_API BlockBuilder {
   BlockKey key_;
   RoundingMode host_rounding_ = RoundingMode::rne;
   unsigned temp_count_ = 0;
-  std::vector<ir::Inst> insts_;
+  detail::AppendBuffer<ir::Inst> insts_;
   std::vector<ir::Exit> exits_;
-  std::vector<ir::Boundary> boundaries_;
+  detail::AppendBuffer<ir::Boundary> boundaries_;
   std::vector<GuestRange> ranges_;
 };
 

@@ -23,9 +23,17 @@ class Hash {
       std::memcpy(&word, bytes.data() + i, 8);
       mix(word);
     }
-    std::uint64_t rest = bytes.size() - i;
-    std::memcpy(reinterpret_cast<std::byte*>(&rest) + 1, bytes.data() + i, bytes.size() - i);
-    mix(rest);
+    // What is left is part of the last eight bytes; of fewer in all there are at most seven.
+    if (bytes.size() >= 8) {
+      std::uint64_t last;
+      std::memcpy(&last, bytes.data() + bytes.size() - 8, 8);
+      mix(last);
+      mix(bytes.size());
+    } else {
+      std::uint64_t rest = bytes.size();
+      std::memcpy(reinterpret_cast<std::byte*>(&rest) + 1, bytes.data(), bytes.size());
+      mix(rest);
+    }
   }
   std::uint64_t value() const noexcept { return state_; }
 

@@ -87,16 +87,16 @@ void BlockBuilder::call_indirect(Value a, std::int32_t imm, GuestAddr return_to)
 void BlockBuilder::assign(const ir::Block::Parts& parts) {
   host_rounding_ = parts.host_rounding;
   temp_count_ = parts.temp_count;
-  insts_.assign(parts.insts.begin(), parts.insts.end());
+  insts_.assign(parts.insts);
   exits_.assign(parts.exits.begin(), parts.exits.end());
-  boundaries_.assign(parts.boundaries.begin(), parts.boundaries.end());
+  boundaries_.assign(parts.boundaries);
   ranges_.clear();
   for (const GuestRange& range : parts.ranges)
     covers(range);  // who composes parts need not look for overlaps
 }
 
 ir::Block::Parts BlockBuilder::parts() const noexcept {
-  return {key_, insts_, exits_, boundaries_, ranges_, temp_count_, host_rounding_};
+  return {key_, insts_.items(), exits_, boundaries_.items(), ranges_, temp_count_, host_rounding_};
 }
 
 ir::BlockPtr BlockBuilder::build() const { return ir::Block::make(parts()); }

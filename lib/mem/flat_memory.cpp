@@ -566,6 +566,14 @@ FlatMemory::Exchange FlatMemory::compare_exchange(GuestAddr at, std::uint32_t& e
 }
 
 std::size_t FlatMemory::fetch(GuestAddr at, std::span<std::byte> to) noexcept {
+  // Nearly always all lies in one page, which is marked already: every block is fetched, and is short.
+  const std::uint64_t first = at.value >> impl_->page_shift;
+  if (first < impl_->page_count && (at.value & (impl_->page - 1)) + to.size() <= impl_->page) {
+    const std::uint8_t state = impl_->state_of(first);
+    if (allows(state, AccessKind::fetch) && (state & kHasCode) != 0 &&
+        mem::guarded_copy(to.data(), impl_->base + at.value, to.size(), impl_->window()))
+      return to.size();
+  }
   const auto limit = static_cast<std::size_t>(impl_->accessible(at.value, to.size(), AccessKind::fetch));
   // Marks come before the bytes are read: who changes them from now on tells the observers.
   std::size_t marked = 0;

@@ -6,7 +6,9 @@
 namespace ashlar::riscv {
 
 Decoded decode(uint32_t guest_code) noexcept {
-  const auto [word, op] = identify(guest_code);
+  const Identified identified = identify(guest_code);
+  const Word word = identified.word;
+  const Op op = identified.op();
   Decoded d = {.op = op,
                .length = static_cast<uint8_t>(instruction_length(static_cast<uint16_t>(guest_code))),
                .word = word.bits};

@@ -69,6 +69,11 @@ Op search(std::size_t row, uint32_t word) noexcept {
 constexpr OperationTable operation_table = tables.operations;
 
 Identified identify_slowly(uint32_t guest_code) noexcept {
+  // c.jr and c.jalr, which end nearly every function. Of the register 0 they are something else.
+  if ((guest_code & 0xe07f) == 0x8002 && (guest_code & 0x0f80) != 0) {
+    const uint32_t rd = guest_code >> 12 & 1, rs1 = guest_code >> 7 & 31;
+    return {{op_info(Op::jalr).match | rs1 << 15 | rd << 7}, static_cast<uint32_t>(Op::jalr)};
+  }
   const bool compressed = (guest_code & 3) != 3;
   const uint32_t kept = compressed ? guest_code & 0xffff : guest_code;
   const uint32_t word = compressed ? expand_compressed(static_cast<uint16_t>(guest_code)) : guest_code;
@@ -76,7 +81,7 @@ Identified identify_slowly(uint32_t guest_code) noexcept {
   const Op op = entry < OperationTable::undecided
                     ? static_cast<Op>(entry)
                     : search(first_rows[entry - OperationTable::undecided], word);
-  return {{op != Op::illegal ? word : kept}, op};
+  return {{op != Op::illegal ? word : kept}, static_cast<uint32_t>(op)};
 }
 
 }  // namespace ashlar::riscv

@@ -44,7 +44,9 @@ struct Word {
 
 struct Identified {
   Word word;  // as Decoded::word
-  Op op;
+  uint32_t op_number;
+
+  constexpr Op op() const noexcept { return static_cast<Op>(op_number); }
 };
 
 // The operations of 32-bit words by what decides nearly all of them: opcode bits 6:2, funct3 and bits 31:25.
@@ -57,7 +59,7 @@ struct OperationTable {
   uint8_t ops[size] = {};  // entry 0 is not for a word, and 0
 
   static constexpr uint32_t entry_of(uint32_t word) {
-    return 1 + ((word >> 25) | (word >> 5 & 0x380) | (word << 8 & 0x7c00));
+    return (word >> 25) + ((word >> 5 & 0x380) | (word << 8 & 0x7c00)) + 1;
   }
 };
 extern const OperationTable operation_table;
@@ -66,11 +68,21 @@ extern const OperationTable operation_table;
 // whose meaning changes when bits 6:2 are zero.
 Identified identify_slowly(uint32_t guest_code) noexcept;
 
+// All ones if `guest_code` begins with an instruction of four bytes, else 0.
+constexpr uint32_t all_ones_if_full(uint32_t guest_code) noexcept {
+  return static_cast<uint32_t>(static_cast<int32_t>(2 - (guest_code & 3)) >> 31);
+}
+
+// instruction_length() of what identify() gets, sharing its work.
+constexpr unsigned identified_length(uint32_t guest_code) noexcept {
+  return 2 + (all_ones_if_full(guest_code) & 2);
+}
+
 // The instruction that starts in the low bits of `guest_code`, as decode() takes it.
 inline Identified identify(uint32_t guest_code) noexcept {
   // Both lengths are common and follow no pattern, so nothing branches on them: the tables hold 0 for the
   // first half of a longer instruction, and `full` is then all ones.
-  const uint32_t full = 0u - static_cast<uint32_t>((guest_code & 3) == 3);
+  const uint32_t full = all_ones_if_full(guest_code);
   const ExpansionTables& short_ones = expansion_tables;
   const std::size_t entry = ExpansionTables::entry_of(guest_code & 0xffff);
   const std::size_t variant = short_ones.rows[entry] + (guest_code >> 2 & 31);
@@ -79,7 +91,7 @@ inline Identified identify(uint32_t guest_code) noexcept {
       short_ones.ops[variant] | operation_table.ops[OperationTable::entry_of(guest_code) & full];
   if (op - 1 >= OperationTable::undecided - 1) [[unlikely]]
     return identify_slowly(guest_code);
-  return {{word}, static_cast<Op>(op)};
+  return {{word}, op};
 }
 
 }  // namespace ashlar::riscv

@@ -43,7 +43,8 @@ class Translator {
  private:
 #define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) void op_##op(Word d);
 #include "riscv/encodings.inc"
-  void dispatch(Identified instruction);
+  using Method = void (*)(Translator&, std::uint32_t word);
+  static const Method kMethods[op_count + 1];  // by number of the operation
 
   // --- operands
   static Value source(unsigned n) { return n == 0 ? Value::zero() : Value::slot(x(n)); }

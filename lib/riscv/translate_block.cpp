@@ -19,6 +19,14 @@ Translator::Translator(BlockKey key, GuestMemory& memory, const TranslateLimits&
   begin_segment(pc_);
 }
 
+// A table of functions, not a switch, which would look at the range and jump twice.
+constexpr Translator::Method Translator::kMethods[] = {
+    [](Translator& self, std::uint32_t) { self.illegal(); },
+#define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) \
+  [](Translator& self, std::uint32_t word) { self.op_##op({word}); },
+#include "riscv/encodings.inc"
+};
+
 TranslateResult Translator::run() {
   out_.begin(key_);
   out_.set_host_rounding(mode_ <= 3 ? static_cast<RoundingMode>(mode_) : RoundingMode::rne);
@@ -29,17 +37,17 @@ TranslateResult Translator::run() {
   Identified ahead{};
   unsigned ahead_length = 0;
   for (;;) {
-    std::uint32_t code;
     if (ahead_at != pc_) {
+      std::uint32_t code;
       if (!window_.read(pc_, code)) {
         if (count_ == 0) return {window_.fault()};
         out_.jump({pc_});
         break;
       }
       ahead = identify(code);
-      ahead_length = instruction_length(static_cast<std::uint16_t>(code));
+      ahead_length = identified_length(code);
     }
-    const Identified now = ahead;
+    const std::uint32_t bits = ahead.word.bits, number = ahead.op_number;
     const unsigned length = ahead_length;
     const std::uint64_t behind = pc_ + length;
     const bool join = is_join(pc_);
@@ -51,16 +59,16 @@ TranslateResult Translator::run() {
     ++count_;
     next_ = behind;
     ahead_at = nowhere;
-    if (window_.peek(behind, code)) {
+    if (std::uint32_t code; window_.peek(behind, code)) {
       ahead_at = behind;
       ahead = identify(code);
-      ahead_length = instruction_length(static_cast<std::uint16_t>(code));
+      ahead_length = identified_length(code);
     }
-    dispatch(now);
+    kMethods[number](*this, bits);
     pc_ = next_;
     if (ended_) break;
     if (count_ >= limit_ || (pc_ == stop_at_ && pc_ != segment_begin_) ||
-        temps_ + kMostTempsOfOne > static_cast<unsigned>(Value::kMaxTemps)) {
+        temps_ > static_cast<unsigned>(Value::kMaxTemps) - kMostTempsOfOne) {
       out_.jump({pc_});
       break;
     }
@@ -68,18 +76,6 @@ TranslateResult Translator::run() {
   out_.covers({{segment_begin_}, pc_ - segment_begin_});
   for (unsigned n = 0; n < segment_count_; ++n) out_.covers({{segments_[n].begin}, segments_[n].size});
   return {};
-}
-
-// A table of functions, not a switch, which would look at the range and jump twice.
-void Translator::dispatch(Identified instruction) {
-  using Method = void (*)(Translator&, Word);
-  static constexpr Method methods[] = {
-      [](Translator& self, Word) { self.illegal(); },
-#define ASHLAR_RISCV_OP(op, mnemonic, mask, match, format, extension) \
-  [](Translator& self, Word d) { self.op_##op(d); },
-#include "riscv/encodings.inc"
-  };
-  methods[static_cast<std::size_t>(instruction.op)](*this, instruction.word);
 }
 
 void Translator::begin_segment(std::uint64_t addr) {

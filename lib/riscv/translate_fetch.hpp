@@ -16,12 +16,7 @@ class CodeWindow {
 
   /// The instruction at `pc`; of a compressed one only the low 16 bits count. False if one of its bytes can't
   /// be fetched; fault() then says why.
-  bool read(std::uint64_t pc, std::uint32_t& word) {
-    const std::uint64_t offset = pc - begin_;
-    if (offset >= whole_words_) return read_slowly(pc, word);
-    std::memcpy(&word, bytes_ + offset, sizeof(word));
-    return true;
-  }
+  bool read(std::uint64_t pc, std::uint32_t& word) { return peek(pc, word) || read_slowly(pc, word); }
 
   /// The same if the window holds all of it already; it does not fetch.
   bool peek(std::uint64_t pc, std::uint32_t& word) const {

@@ -137,6 +137,41 @@ TEST_CASE("the builder's blocks hold what was put in") {
   CHECK(bad.error().code == ErrorCode::invalid_ir);
 }
 
+TEST_CASE("builders grow, and are copied and moved with what they hold") {
+  BlockBuilder b;
+  b.begin({{0x1000}, 0});
+  constexpr unsigned many = 1000;
+  for (unsigned n = 0; n < many; ++n) {
+    b.guest_instruction({0x1000 + 4 * n}, 4);
+    b.ri(Opcode::add64_i, Value::slot(1), Value::slot(1), static_cast<std::int32_t>(n));
+  }
+  b.jump({0x9000});
+  const auto block = b.build();
+  REQUIRE(block->insts().size() == many + 1);
+  REQUIRE(block->boundaries().size() == many);
+  unsigned wrong = 0;
+  for (unsigned n = 0; n < many; ++n) {
+    wrong += block->insts()[n].imm != static_cast<std::int32_t>(n) ||
+             block->boundaries()[n].first_inst != n || block->boundaries()[n].pc.value != 0x1000 + 4 * n;
+  }
+  CHECK(wrong == 0);
+
+  BlockBuilder copy = b;
+  BlockBuilder assigned;
+  assigned.begin({});
+  assigned.guest_instruction({8}, 2);
+  assigned = copy;
+  b.begin({});
+  CHECK(ir::equal(*copy.build(), *block));
+  CHECK(ir::equal(*assigned.build(), *block));
+  BlockBuilder moved = std::move(copy);
+  CHECK(ir::equal(*moved.build(), *block));
+  copy = std::move(moved);
+  CHECK(ir::equal(*copy.build(), *block));
+  assigned.assign(ir::parts_of(*block));
+  CHECK(ir::equal(*assigned.build(), *block));
+}
+
 TEST_CASE("the builder runs out of temporaries without a crash") {
   BlockBuilder b;
   b.begin({});

@@ -197,7 +197,7 @@ TEST_CASE("every compressed form is identified as what the case analysis expands
     const Op op = op_by_search(word);
     for (const uint32_t next : {0u, 0xffffu}) {
       const Identified found = identify(next << 16 | parcel);
-      wrong += found.op != op || found.word.bits != (op == Op::illegal ? parcel : word);
+      wrong += found.op() != op || found.word.bits != (op == Op::illegal ? parcel : word);
     }
   }
   CHECK(wrong == 0);
@@ -212,7 +212,7 @@ TEST_CASE("every 32-bit word is identified as the first row that matches") {
         const uint32_t word = high << 20 | funct3 << 12 | opcode;
         for (const uint32_t registers : {0u, 1u << 7, 1u << 15, 31u << 7 | 31u << 15}) {
           const Identified found = identify(word | registers);
-          wrong += found.op != op_by_search(word | registers) || found.word.bits != (word | registers);
+          wrong += found.op() != op_by_search(word | registers) || found.word.bits != (word | registers);
         }
       }
     }
