@@ -15,13 +15,17 @@ template <typename Emitter>
 void lower(const ir::Block& block, Emitter& emitter) {
   const auto insts = block.insts();
   const auto boundaries = block.boundaries();
-  std::size_t next_boundary = 0;
+  const ir::Boundary* boundary = boundaries.data();
+  const ir::Boundary* const last = boundary + boundaries.size();
   emitter.begin_block();
   for (std::size_t i = 0; i < insts.size(); ++i) {
-    while (next_boundary < boundaries.size() && boundaries[next_boundary].first_inst <= i)
-      emitter.begin_guest_instruction(boundaries[next_boundary++]);
-    const ir::Inst& inst = insts[i];
     emitter.begin_instruction(i);
+    if (boundary != last && boundary->first_inst <= i) {
+      do emitter.begin_guest_instruction(*boundary++);
+      while (boundary != last && boundary->first_inst <= i);
+      emitter.end_boundaries();
+    }
+    const ir::Inst& inst = insts[i];
     switch (inst.op) {
 #define ASHLAR_OP(name, form, dst, src, effects) \
   case ir::Opcode::name:                         \

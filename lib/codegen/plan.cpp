@@ -2,8 +2,11 @@
 #include "codegen/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 
 #include "ir/op_table.hpp"
@@ -18,7 +21,12 @@ void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins, std::
   insts_.resize(block.insts().size());
   find_next_uses(block);
   if (joins && present_.side_exit) find_joins(block);
-  if (present_.accesses_memory) find_checks(block, slack, loop_head);
+  if (!present_.accesses_memory) return;
+  if (loop_head != 0) {
+    find_checks_thoroughly(block, slack, loop_head);
+  } else {
+    find_checks(block, slack);
+  }
 }
 
 /// Backwards, almost without branches on what an instruction is: the words of operands that it has not are
@@ -26,39 +34,48 @@ void Plan::analyse(const ir::Block& block, std::int64_t slack, bool joins, std::
 void Plan::find_next_uses(const ir::Block& block) {
   const auto insts = block.insts();
   // A stretch ends at each instruction that can leave, fault or look at state; its number is new in each
-  // block, and so are those of instructions in `next_`.
+  // block, and so are those of instructions in `Word::next`: until there are no more numbers.
+  if (base_ > ~std::uint32_t{0} - 2 * kBlock || stretch_ > ~std::uint32_t{0} - 2 * kBlock) {
+    words_.fill({});
+    base_ = stretch_ = 0;
+  }
   std::uint32_t stretch = stretch_ + 1;
-  const std::uint64_t base = base_ += kBlock;
+  const std::uint32_t base = base_ += kBlock;
   std::uint64_t present = 0;
-  const auto position = [base](std::uint64_t use) {
-    return use >= base ? static_cast<std::uint16_t>(use) : InstPlan::kNever;
+  const auto position = [base](std::uint32_t use) {
+    return static_cast<std::uint16_t>(use >= base ? use : InstPlan::kNever);
   };
-  std::uint64_t* const next = next_.data();
-  std::uint32_t* const replaced_in = replaced_in_.data();
-  InstPlan* const plans = insts_.data();
-  for (std::size_t n = insts.size(); n-- > 0;) {
-    const Inst& inst = insts[n];
-    const ir::OpTraits op = ir::traits_of(inst.op);
+  // The half of a plan without what follows from words alone, but for `next_c`.
+  constexpr std::uint64_t kRest = std::bit_cast<std::array<std::uint64_t, 2>>(InstPlan{})[1];
+  static_assert(offsetof(InstPlan, next_c) == sizeof kRest);
+  Word* const words = words_.data();
+  const ir::OpTraits* const traits = ir::kOpTraits.of.data();
+  const Inst* inst = insts.data() + insts.size();
+  InstPlan* plan = insts_.data() + insts.size();
+  for (std::uint32_t number = base + static_cast<std::uint32_t>(insts.size()); number != base;) {
+    --inst, --plan, --number;
+    const ir::OpTraits& op = traits[static_cast<std::size_t>(inst->op)];
     present |= std::bit_cast<std::uint64_t>(op);
-    stretch += op.observer;
 
-    InstPlan plan;
-    const std::size_t dst = WordIndex::or_none(inst.dst);
-    plan.next_dst = position(next[dst]);
-    next[dst] = 0;
-    plan.dead_store = inst.dst.is_slot() & (replaced_in[dst] == stretch);
-    replaced_in[dst] = op.observer ? replaced_in[dst] : stretch;
+    Word& dst = words[WordIndex::masked(inst->dst)];
+    stretch += op.observer;
+    const std::uint32_t replaced_in = dst.replaced_in;
+    std::memcpy(reinterpret_cast<std::byte*>(plan) + sizeof kRest, &kRest, sizeof kRest);
+    plan->next_dst = position(dst.next);
+    plan->dead_store = replaced_in == stretch;
+    plan->needs_check = false;
+    dst = {0, op.observer ? replaced_in : stretch};
     // All first, then the positions: operands may be the same.
-    const std::size_t a = WordIndex::or_none(inst.a), b = WordIndex::or_none(inst.b);
-    plan.next_a = position(next[a]);
-    plan.next_b = position(next[b]);
+    std::uint32_t& a = words[WordIndex::masked(inst->a)].next;
+    std::uint32_t& b = words[WordIndex::masked(inst->b)].next;
+    plan->next_a = position(a);
+    plan->next_b = position(b);
     if (op.reads_c) {
-      const std::size_t c = WordIndex::or_none(inst.c());
-      plan.next_c = position(next[c]);
-      next[c] = base + n;
+      std::uint32_t& c = words[WordIndex::masked(inst->c())].next;
+      plan->next_c = position(c);
+      c = number;
     }
-    next[a] = next[b] = base + n;
-    plans[n] = plan;
+    a = b = number;
   }
   stretch_ = stretch;
   present_ = std::bit_cast<ir::OpTraits>(present);
@@ -76,6 +93,7 @@ void Plan::CheckedSet::drop(Value v) {
 }
 
 void Plan::CheckedSet::add(const Checked& checked) {
+  words = (count == 0 ? 0 : words) | bit(checked.address.word);
   for (std::size_t i = 0; i < count; ++i)
     if (all[i].address == checked.address) {
       all[i] = checked;
@@ -144,39 +162,52 @@ void Plan::find_joins(const ir::Block& block) {
   }
 }
 
-void Plan::find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head) {
+/// For a block that is not worth much thought.
+void Plan::find_checks(const ir::Block& block, std::int64_t slack) {
+  arrivals_.clear();
+  CheckedSet& known = known_;
+  known.count = 0;
+  const auto boundaries = block.boundaries();
+  std::size_t boundary = 0;
+  InstPlan* plan = insts_.data();
+  for (const Inst& inst : block.insts()) {
+    if (!arrivals_.empty()) {
+      const auto n = static_cast<std::size_t>(plan - insts_.data());
+      for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary)
+        for (const Arrival& arrival : arrivals_)
+          if (arrival.boundary == boundary) known.intersect(arrival.checked);
+    }
+    if (plan->join != 0) arrivals_.push_back({plan->join, known});
+    if (ir::traits_of(inst.op).accesses_memory) find_check(inst, *plan, known, slack, false);
+    if (known.count != 0 && known.may_concern(inst)) follow(inst, known, slack, false);
+    ++plan;
+  }
+}
+
+void Plan::find_checks_thoroughly(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head) {
   CheckedSet known;
   arrivals_.clear();
   sums_.clear();
-  const bool thorough = loop_head != 0;
-  if (thorough) ranges_.begin(slack);
+  ranges_.begin(slack);
   const auto boundaries = block.boundaries();
   const auto insts = block.insts();
   const auto run = [&](std::size_t n, std::size_t end, std::size_t boundary, auto&& leads_back) {
     for (; n < end; ++n) {
-      if (thorough || !arrivals_.empty()) {
-        for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary) {
-          for (const Arrival& arrival : arrivals_)
-            if (arrival.boundary == boundary) known.intersect(arrival.checked);
-          if (!thorough || !boundaries[boundary].join) continue;
-          ranges_.begin(slack);
-          sums_.clear();
-        }
+      for (; boundary < boundaries.size() && boundaries[boundary].first_inst <= n; ++boundary) {
+        for (const Arrival& arrival : arrivals_)
+          if (arrival.boundary == boundary) known.intersect(arrival.checked);
+        if (!boundaries[boundary].join) continue;
+        ranges_.begin(slack);
+        sums_.clear();
       }
       const Inst& inst = insts[n];
       if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
-      if (ir::traits_of(inst.op).accesses_memory) find_check(inst, insts_[n], known, slack, thorough);
-      if (thorough) {
-        if (insts_[n].join == 0) leads_back(inst);
-        ranges_.execute(inst);
-      }
-      if (thorough || known.count != 0) follow(inst, known, slack, thorough);
+      if (ir::traits_of(inst.op).accesses_memory) find_check(inst, insts_[n], known, slack, true);
+      if (insts_[n].join == 0) leads_back(inst);
+      ranges_.execute(inst);
+      follow(inst, known, slack, true);
     }
   };
-  if (!thorough) {
-    run(0, insts.size(), 0, [](const Inst&) {});
-    return;
-  }
   const std::size_t head = boundaries[loop_head].first_inst;
   CheckedSet back;
   bool leads = false;

@@ -23,19 +23,21 @@ using ir::WordIndex;
 struct InstPlan {
   static constexpr std::uint16_t kNever = 0xffff;
   std::uint16_t next_dst = kNever;  ///< these four have a meaning where the instruction has the operand
+  /// What is written is overwritten later, and nothing in between can leave the block or fault: it need not
+  /// be stored.
+  bool dead_store = false;
+  /// The access's base is not known to pass the window check.
+  bool needs_check = false;
   std::uint16_t next_a = kNever;
   std::uint16_t next_b = kNever;
   std::uint16_t next_c = kNever;
-  /// The access's base is not known to pass the window check.
-  bool needs_check = false;
-  /// This write to a slot is overwritten later, and nothing in between can leave the block or fault: it need
-  /// not be stored.
-  bool dead_store = false;
-  /// The slot to check in place of the base, which is not far from it; none: the base itself.
-  ir::Value check_instead;
   /// Of a side exit: the boundary behind it at which it goes on in this block, 0 if it leaves.
   std::uint16_t join = 0;
+  /// The slot to check in place of the base, which is not far from it; none: the base itself.
+  ir::Value check_instead;
+  std::uint16_t unused = 0;  ///< 16 bytes are written at once
 };
+static_assert(sizeof(InstPlan) == 16);
 
 class Plan {
  public:
@@ -50,7 +52,8 @@ class Plan {
  private:
   void find_joins(const ir::Block& block);
   void find_next_uses(const ir::Block& block);
-  void find_checks(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head);
+  void find_checks(const ir::Block& block, std::int64_t slack);
+  void find_checks_thoroughly(const ir::Block& block, std::int64_t slack, std::uint16_t loop_head);
 
   /// What addresses are known by: the value of `word`, and of `index` shifted left by `shift` if there is
   /// one.
@@ -74,7 +77,13 @@ class Plan {
     static constexpr std::size_t kMax = 16;
     std::array<Checked, kMax> all;
     std::size_t count = 0;
+    std::uint64_t words = 0;  ///< `bit` of the words of addresses, and maybe of others
 
+    static std::uint64_t bit(std::int16_t word) { return std::uint64_t{1} << (word & 63); }
+    /// Whether the instruction may change what is known, where addresses have no index.
+    bool may_concern(const ir::Inst& inst) const {
+      return (words & (bit(inst.dst.word) | bit(inst.a.word))) != 0 || inst.op == ir::Opcode::call_helper;
+    }
     const Checked* find(const Address& address) const;
     const Checked* find(ir::Value v) const { return find(Address{v.word}); }
     /// Drops what the word is part of.
@@ -104,18 +113,21 @@ class Plan {
   void follow(const ir::Inst& inst, CheckedSet& known, std::int64_t slack, bool thorough);
 
   std::vector<InstPlan> insts_;
+  CheckedSet known_;  ///< what find_checks keeps
   std::vector<Arrival> arrivals_;
   Ranges ranges_;
   std::vector<Sum> sums_;  ///< what is thought about where a block is worth it
-  /// Of each word, the instruction that reads it next, as `base_` plus its number; what is below `base_` is
-  /// of an earlier block, and means none.
-  std::array<std::uint64_t, WordIndex::kCount + 1> next_{};
-  static constexpr std::uint64_t kBlock = 1 << 16;  ///< more than a block has instructions
-  std::uint64_t base_ = 0;
-  /// Of each word, behind which instruction its value is replaced before anything can observe the frame: the
-  /// number of the stretch without observers that the replacement lies in.
-  std::array<std::uint32_t, WordIndex::kCount + 1> replaced_in_{};
-  std::uint32_t stretch_ = 0;
+  /// Of each word: `next`, the instruction that reads it next, as `base_` plus its number; what is below
+  /// `base_` is of an earlier block, and means none. `replaced_in`, behind which instruction its value is
+  /// replaced before anything can observe the frame: the number of the stretch without observers that the
+  /// replacement lies in.
+  struct Word {
+    std::uint32_t next = 0;
+    std::uint32_t replaced_in = 0;
+  };
+  std::array<Word, WordIndex::kMasked> words_{};
+  static constexpr std::uint32_t kBlock = 1 << 16;  ///< more than a block has instructions
+  std::uint32_t base_ = 0, stretch_ = 0;
   ir::OpTraits present_;  ///< of all instructions together
 };
 

@@ -28,6 +28,7 @@ struct Reg {
 struct Resident {
   ir::Value slot;
   Reg reg;
+  std::uint8_t unused = 0;  ///< so that all its bytes count, and residents can be compared as bytes
   constexpr bool operator==(const Resident&) const = default;
 };
 

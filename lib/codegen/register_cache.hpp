@@ -14,7 +14,9 @@
 #include <bit>
 #include <cassert>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include <ashlar/ir.hpp>
@@ -46,13 +48,18 @@ class RegisterCache {
   /// Forgets everything and starts a block: residents hold their slots, the rest of `cacheable` is free.
   void begin(std::uint64_t cacheable, std::span<const Resident> residents) {
     for (std::uint64_t bound = cacheable_ & ~free_; bound != 0; bound &= bound - 1) {
-      const Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(bound))];
-      if (!e.value.is_none()) where_[index(e.value)] = Reg::kNone;
+      ir::Value& value = values_[static_cast<std::size_t>(std::countr_zero(bound))];
+      if (!value.is_none()) where_[index(value)] = Reg::kNone;
+      value = {};
     }
     // Most blocks have the residents of the one before.
-    if (!std::equal(residents.begin(), residents.end(), residents_.begin(), residents_.end()))
+    static_assert(std::has_unique_object_representations_v<Resident>);
+    if (residents.size() != residents_.size() ||
+        (!residents.empty() && std::memcmp(residents.data(), residents_.data(), residents.size_bytes()) != 0))
       settle_residents(residents);
-    entries_ = initial_;
+    // (Two at a time, as one number: compilers make that a few wide stores.)
+    for (std::size_t i = 0; i < facts_.size(); i += 2)
+      std::memcpy(static_cast<void*>(&facts_[i]), &kNothing, sizeof kNothing);
     cacheable_ = free_ = cacheable & ~resident_;
     locked_ = taken_ = dirty_ = pending_ = expiring_ = 0;
   }
@@ -69,9 +76,13 @@ class RegisterCache {
   Reg use(ir::Value v, bool is_float, std::uint16_t next) {
     Reg r = where(v);
     if (r.is_none()) r = fetch(v, is_float);
+    note_use(r, next);
+    return r;
+  }
+  /// The same for the register where the value is known to be.
+  void note_use(Reg r, std::uint16_t next) {
     set_next(r, next);
     lock(r);
-    return r;
   }
 
   /// Notes a read of a value that was used in place (as a memory operand, or already in a register without
@@ -87,10 +98,8 @@ class RegisterCache {
   Reg define(ir::Value v, bool is_float, std::uint16_t next, bool dead = false) {
     Reg r = where(v);
     if (r.is_none()) r = place(v, is_float);
-    set_next(r, next);
-    Entry& e = entries_[r.id];
-    e.dead = dead;
-    e.knowledge = Knowledge::raw;
+    facts_[r.id] = {next, dead, Knowledge::raw};
+    if (next == kNever) expiring_ |= r.mask();
     pending_ &= ~r.mask();
     if ((resident_ & r.mask()) == 0) dirty_ |= r.mask();
     lock(r);
@@ -106,19 +115,20 @@ class RegisterCache {
 
   /// Empties one particular register for the current instruction and locks it. Call before fetching operands.
   void take(Reg r) {
-    Entry& e = entries_[r.id];
-    if (!e.value.is_none()) {
+    const ir::Value value = values_[r.id];
+    if (!value.is_none()) {
       assert((locked_ & r.mask()) == 0 && (resident_ & r.mask()) == 0);
       const std::uint64_t candidates = free_ & ~locked_ & class_mask(r.is_float()) & ~r.mask();
-      if (candidates != 0 && e.next != kNever) {
+      if (candidates != 0 && facts_[r.id].next != kNever) {
         const Reg to{static_cast<std::uint8_t>(std::countr_zero(candidates))};
         ops_.move(to, r);
-        const Entry moved = e;
+        const Facts moved = facts_[r.id];
         const bool dirty = (dirty_ & r.mask()) != 0;
         const bool pending = (pending_ & r.mask()) != 0;
         forget(r);
-        entries_[to.id] = moved;
-        where_[index(moved.value)] = to.id;
+        values_[to.id] = value;
+        facts_[to.id] = moved;
+        where_[index(value)] = to.id;
         free_ &= ~to.mask();
         if (dirty) dirty_ |= to.mask();
         if (pending) pending_ |= to.mask();
@@ -161,9 +171,10 @@ class RegisterCache {
     taken_ = 0;
     for (std::uint64_t held = expiring_ & cacheable_ & ~free_; held != 0; held &= held - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
-      const Entry& e = entries_[r.id];
-      if (e.value.is_none()) continue;
-      if (e.next == kNever && (e.value.is_temp() || (dirty_ & r.mask()) == 0 || e.dead)) forget(r);
+      const ir::Value value = values_[r.id];
+      if (value.is_none()) continue;
+      const Facts& e = facts_[r.id];
+      if (e.next == kNever && (value.is_temp() || (dirty_ & r.mask()) == 0 || e.dead)) forget(r);
     }
     expiring_ = 0;
   }
@@ -171,9 +182,10 @@ class RegisterCache {
   /// Stores every dirty slot (and, if `temps`, every temporary that is read again) to the frame; registers
   /// stay valid.
   void write_back_all(bool temps) {
-    for_each_dirty([&](Reg r, Entry& e) {
-      if (e.value.is_temp() && (!temps || e.next == kNever)) return;
-      ops_.store_word(e.value.word, r);
+    for_each_dirty([&](Reg r) {
+      const ir::Value value = values_[r.id];
+      if (value.is_temp() && (!temps || facts_[r.id].next == kNever)) return;
+      ops_.store_word(value.word, r);
       dirty_ &= ~r.mask();
       expiring_ |= r.mask();
     });
@@ -184,12 +196,12 @@ class RegisterCache {
     while (held != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
       held &= held - 1;
-      if (!entries_[r.id].value.is_none()) forget(r);
+      if (!values_[r.id].is_none()) forget(r);
     }
   }
   /// Residents may have changed behind our back (a helper ran): nothing is known of float values any more.
   void forget_knowledge() {
-    for (Entry& e : entries_) e.knowledge = Knowledge::raw;
+    for (Facts& f : facts_) f.knowledge = Knowledge::raw;
     pending_ = 0;
   }
 
@@ -197,8 +209,7 @@ class RegisterCache {
   void collect_write_backs(std::vector<WriteBack>& out) const {
     for (std::uint64_t set = dirty_; set != 0; set &= set - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
-      const Entry& e = entries_[r.id];
-      if (e.value.is_slot() && !e.dead) out.push_back({e.value.word, r});
+      if (is_slot_register(r)) out.push_back({values_[r.id].word, r});
     }
   }
   /// The same where another engine will go on with the block in the middle: also temporaries and values that
@@ -206,17 +217,12 @@ class RegisterCache {
   void collect_inside(std::vector<WriteBack>& out) const {
     for (std::uint64_t set = dirty_ | (pending_ & resident_); set != 0; set &= set - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
-      const Entry& e = entries_[r.id];
-      out.push_back({e.value.word, r, to_be_done(e.knowledge)});
+      out.push_back({values_[r.id].word, r, to_be_done(facts_[r.id].knowledge)});
     }
   }
   bool has_write_backs() const {
-    std::uint64_t set = dirty_;
-    while (set != 0) {
-      const Entry& e = entries_[static_cast<std::size_t>(std::countr_zero(set))];
-      set &= set - 1;
-      if (e.value.is_slot() && !e.dead) return true;
-    }
+    for (std::uint64_t set = dirty_; set != 0; set &= set - 1)
+      if (is_slot_register(Reg{static_cast<std::uint8_t>(std::countr_zero(set))})) return true;
     return false;
   }
 
@@ -238,9 +244,9 @@ class RegisterCache {
     return k;
   }
 
-  Knowledge knowledge(Reg r) const { return entries_[r.id].knowledge; }
+  Knowledge knowledge(Reg r) const { return facts_[r.id].knowledge; }
   void set_knowledge(Reg r, Knowledge k) {
-    entries_[r.id].knowledge = k;
+    facts_[r.id].knowledge = k;
     if (is_pending(k)) {
       pending_ |= r.mask();
     } else {
@@ -255,11 +261,11 @@ class RegisterCache {
   /// by somebody: slots (unless dead) and live temporaries.
   std::uint64_t pending_nans() const { return pending_; }
   std::uint64_t unsettled_residents() const { return pending_ & resident_; }
-  bool is_slot_register(Reg r) const { return entries_[r.id].value.is_slot() && !entries_[r.id].dead; }
+  bool is_slot_register(Reg r) const { return values_[r.id].is_slot() && !facts_[r.id].dead; }
 
  private:
-  struct Entry {
-    ir::Value value;
+  /// What is known of the value in a register.
+  struct Facts {
     std::uint16_t next = kNever;
     bool dead = false;
     Knowledge knowledge = Knowledge::raw;
@@ -268,10 +274,11 @@ class RegisterCache {
  public:
   /// The state where a side exit goes to a join of the block.
   struct Snapshot {
-    std::array<Entry, 64> entries;
+    std::array<ir::Value, 64> values;
+    std::array<Facts, 64> facts;
     std::uint64_t dirty;
   };
-  Snapshot snapshot() const { return {entries_, dirty_}; }
+  Snapshot snapshot() const { return {values_, facts_, dirty_}; }
 
   /// What a way to a join has to do before it gets there.
   struct Mend {
@@ -288,26 +295,26 @@ class RegisterCache {
     std::uint64_t kept = 0;
     for (std::uint64_t held = cacheable_ & ~free_; held != 0; held &= held - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
-      Entry& e = entries_[r.id];
-      if (e.value.is_none()) continue;
-      bool everywhere = e.value.is_slot();
-      for (const Snapshot* edge : edges) everywhere = everywhere && edge->entries[r.id].value == e.value;
+      const ir::Value value = values_[r.id];
+      if (value.is_none()) continue;
+      bool everywhere = value.is_slot();
+      for (const Snapshot* edge : edges) everywhere = everywhere && edge->values[r.id] == value;
       if (!everywhere) {
         evict(r);
         continue;
       }
       kept |= r.mask();
-      e.dead = false;
+      facts_[r.id].dead = false;
       for (const Snapshot* edge : edges) dirty_ |= edge->dirty & r.mask();
     }
     std::uint64_t settled = 0;
     for (std::uint64_t all = kept | resident_; all != 0; all &= all - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(all))};
-      const Knowledge mine = entries_[r.id].knowledge;
+      const Knowledge mine = facts_[r.id].knowledge;
       bool same = true;
       Knowledge common = after_mending(mine);
       for (const Snapshot* edge : edges) {
-        const Knowledge theirs = edge->entries[r.id].knowledge;
+        const Knowledge theirs = edge->facts[r.id].knowledge;
         same = same && theirs == mine;
         if (after_mending(theirs) != common) common = Knowledge::raw;
       }
@@ -320,11 +327,12 @@ class RegisterCache {
       const Snapshot& edge = *edges[i];
       for (std::uint64_t all = (edge.dirty & ~kept) | settled; all != 0; all &= all - 1) {
         const Reg r{static_cast<std::uint8_t>(std::countr_zero(all))};
-        const Entry& e = edge.entries[r.id];
-        const bool store = (edge.dirty & ~kept & r.mask()) != 0 && e.value.is_slot();
+        const ir::Value value = edge.values[r.id];
+        const bool store = (edge.dirty & ~kept & r.mask()) != 0 && value.is_slot();
         if (!store && (settled & r.mask()) == 0) continue;
-        const Knowledge k = is_pending(e.knowledge) ? e.knowledge : Knowledge::raw;
-        if (store || k != Knowledge::raw) mends.push_back({r, store ? e.value.word : Mend::kNowhere, k});
+        const Knowledge theirs = edge.facts[r.id].knowledge;
+        const Knowledge k = is_pending(theirs) ? theirs : Knowledge::raw;
+        if (store || k != Knowledge::raw) mends.push_back({r, store ? value.word : Mend::kNowhere, k});
       }
       ends[i] = mends.size();
     }
@@ -368,10 +376,12 @@ class RegisterCache {
     return r;
   }
   [[gnu::noinline]] void mend(Reg r) {
-    const Knowledge k = entries_[r.id].knowledge;
+    const Knowledge k = facts_[r.id].knowledge;
     ops_.canonicalise(r, k);
     set_knowledge(r, after_mending(k));
   }
+
+  static constexpr auto kNothing = std::bit_cast<std::uint64_t>(std::array<Facts, 2>{});
 
   static std::size_t index(ir::Value v) { return static_cast<std::size_t>(WordIndex::of(v)); }
   static constexpr std::uint64_t class_mask(bool is_float) {
@@ -384,44 +394,47 @@ class RegisterCache {
     while (set != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;
-      f(r, entries_[r.id]);
+      f(r);
     }
   }
 
   void set_next(Reg r, std::uint16_t next) {
-    entries_[r.id].next = next;
+    facts_[r.id].next = next;
     if (next == kNever) expiring_ |= r.mask();
   }
   void settle_residents(std::span<const Resident> residents) {
     for (const Resident& r : residents_) {
       where_[index(r.slot)] = Reg::kNone;
-      initial_[r.reg.id] = Entry{};
+      values_[r.reg.id] = {};
     }
     residents_.assign(residents.begin(), residents.end());
     resident_ = 0;
     for (const Resident& r : residents) {
-      initial_[r.reg.id].value = r.slot;
+      values_[r.reg.id] = r.slot;
       where_[index(r.slot)] = r.reg.id;
       resident_ |= r.reg.mask();
     }
   }
   void bind(Reg r, ir::Value v) {
-    entries_[r.id] = Entry{v, kNever, false, Knowledge::raw};
+    values_[r.id] = v;
+    facts_[r.id] = {};
     where_[index(v)] = r.id;
     free_ &= ~r.mask();
   }
   void forget(Reg r) {
-    where_[index(entries_[r.id].value)] = Reg::kNone;
-    entries_[r.id] = Entry{};
+    where_[index(values_[r.id])] = Reg::kNone;
+    values_[r.id] = {};
+    facts_[r.id] = {};
     dirty_ &= ~r.mask();
     pending_ &= ~r.mask();
     free_ |= r.mask();
   }
   void evict(Reg r) {
-    const Entry& e = entries_[r.id];
-    if ((dirty_ & r.mask()) != 0 && !((e.dead || e.value.is_temp()) && e.next == kNever)) {
+    const ir::Value value = values_[r.id];
+    const Facts& e = facts_[r.id];
+    if ((dirty_ & r.mask()) != 0 && !((e.dead || value.is_temp()) && e.next == kNever)) {
       if ((pending_ & r.mask()) != 0) ops_.canonicalise(r, e.knowledge);
-      ops_.store_word(e.value.word, r);
+      ops_.store_word(value.word, r);
     }
     forget(r);
   }
@@ -432,8 +445,8 @@ class RegisterCache {
     while (set != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;
-      const Entry& e = entries_[r.id];
-      if (!e.value.is_none() && e.next == kNever && (e.value.is_temp() || (dirty_ & r.mask()) == 0)) {
+      const ir::Value value = values_[r.id];
+      if (!value.is_none() && facts_[r.id].next == kNever && (value.is_temp() || (dirty_ & r.mask()) == 0)) {
         forget(r);
         locked_ &= ~r.mask();
       }
@@ -454,7 +467,7 @@ class RegisterCache {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;
       const std::uint32_t score =
-          (std::uint32_t{entries_[r.id].next} << 1 | ((dirty_ & r.mask()) == 0 ? 1u : 0u)) + 1;
+          (std::uint32_t{facts_[r.id].next} << 1 | ((dirty_ & r.mask()) == 0 ? 1u : 0u)) + 1;
       if (score > best_score) {
         best_score = score;
         best = r;
@@ -467,12 +480,12 @@ class RegisterCache {
   }
 
   Ops& ops_;
-  std::array<Entry, 64> entries_{};
+  std::array<ir::Value, 64> values_{};  ///< what each register holds
+  std::array<Facts, 64> facts_{};       ///< about that
   std::array<std::uint8_t, WordIndex::kCount> where_{};
   std::uint64_t cacheable_ = 0, free_ = 0, locked_ = 0, taken_ = 0, dirty_ = 0, resident_ = 0, pending_ = 0;
   std::uint64_t expiring_ = 0;  ///< what may be of no use any more when the instruction ends
   std::vector<Resident> residents_;
-  std::array<Entry, 64> initial_{};  ///< `entries_` where a block starts with these residents
 };
 
 }  // namespace ashlar::codegen

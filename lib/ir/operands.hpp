@@ -25,7 +25,13 @@ struct WordIndex {
   static constexpr std::size_t or_none(Value v) {
     return std::min<std::size_t>(static_cast<std::uint32_t>(of(v)), kNone);
   }
+  /// Another index, less dense, which operands that an instruction has not have, too: below kMasked, without
+  /// a branch, and that of none is no other's.
+  static constexpr std::size_t kMasked = 1024;
+  static constexpr std::size_t masked(Value v) { return static_cast<std::uint16_t>(v.word) & (kMasked - 1); }
 };
+static_assert(WordIndex::kCount <= static_cast<int>(WordIndex::kMasked));
+static_assert(WordIndex::masked(Value::none()) == 0 && Value::kFirstSlotWord > 0 && Value::kZeroWord < 0);
 
 /// Whether somebody may look at the state in front of the instruction or while it is done: it may fault or
 /// leave, or looks itself. Float instructions count: emitted code hands some operands over to the

@@ -74,23 +74,19 @@ class EmitterBase {
 
   // For codegen::lower.
   void begin_block();
-  void begin_guest_instruction(const ir::Boundary& boundary) {
-    guest_inst_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
-    if (boundary.join) join(static_cast<std::uint16_t>(guest_inst_));
-    // The first boundary behind a helper counts: guest instructions without IR of their own may lie between
-    // it and the next.
-    if (!at_boundary_) {
-      boundary_pc_ = boundary.pc;
-      boundary_number_ = guest_inst_;
-    }
-    at_boundary_ = true;
-    if (guest_inst_ != 0 && options_.loop_head != 0 && guest_inst_ % options_.loop_head == 0) begin_copy();
-    if (annotates_) annotate_guest_instruction(boundary);
-  }
+  /// The next instruction; then the guest instructions that begin in front of it.
   void begin_instruction(std::size_t index) {
     index_ = index;
-    if (helper_ran_ && at_boundary_) helper_exit_check(boundary_pc_);
+    inst_plan_ = &(*plan_)[index];
+  }
+  void begin_guest_instruction(const ir::Boundary& boundary) {
+    guest_inst_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
+    if (boundary.join | heeds_boundaries_) heed_boundary(boundary);
+  }
+  void end_boundaries() {
+    if (!at_boundary_) return;
     at_boundary_ = false;
+    helper_exit_check(boundary_pc_);
   }
   void end_instruction() { cache_.end_instruction(); }
   void end_block();
@@ -109,7 +105,7 @@ class EmitterBase {
   void forget_addresses() {}
 
   // --- the instruction at hand
-  const codegen::InstPlan& plan() const { return (*plan_)[index_]; }
+  const codegen::InstPlan& plan() const { return *inst_plan_; }
   std::uint32_t here() const { return static_cast<std::uint32_t>(as_.offset()); }
   /// Where the assembler logs to, or null.
   Listing* listing() const { return static_cast<Listing*>(as_.logger()); }
@@ -256,12 +252,14 @@ class EmitterBase {
   std::uint64_t unfinished_at_head_ = 0;  ///< mask of the residents of which `knowledge_at_head_` says what
   std::array<Knowledge, 64> knowledge_at_head_{};  ///< has to be done to them whenever the block gets there
   std::size_t index_ = 0;
+  const codegen::InstPlan* inst_plan_ = nullptr;  ///< of instruction `index_`
   std::uint32_t guest_inst_ = 0;  ///< the number of the guest instruction that is being emitted
   std::vector<Site> sites_;
-  bool annotates_ = false;    ///< somebody listens, or ways are counted
-  bool helper_ran_ = false;   ///< a helper may have set kAttendExit since the last check
-  bool at_boundary_ = false;  ///< guest instruction boundary_number_, at boundary_pc_, begins in front of the
-                              ///< next instruction
+  bool annotates_ = false;         ///< somebody listens, or ways are counted
+  bool helper_ran_ = false;        ///< a helper may have set kAttendExit since the last check
+  bool heeds_boundaries_ = false;  ///< where a guest instruction begins, something may have to be done
+  bool at_boundary_ = false;       ///< a helper ran, and guest instruction boundary_number_, at boundary_pc_,
+                                   ///< begins in front of the instruction at hand
   std::uint32_t boundary_number_ = 0;
   GuestAddr boundary_pc_;
 
@@ -271,6 +269,7 @@ class EmitterBase {
 
   void annotate(Way way, std::uint32_t guest_inst);
   void annotate_guest_instruction(const ir::Boundary& boundary);
+  void heed_boundary(const ir::Boundary& boundary);
 
   /// Calls f(register) for each register whose bits are not yet what they are to be.
   template <typename F>

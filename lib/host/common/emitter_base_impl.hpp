@@ -1,7 +1,6 @@
 // The longer members of EmitterBase. Included by each host's emitter.cpp alone, which instantiates them.
 #pragma once
 
-#include <algorithm>
 #include <utility>
 
 #include "codegen/runtime.hpp"
@@ -22,7 +21,7 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
   options_ = options;
   out_ = &out;
   loop_ = loop;
-  index_ = 0;
+  begin_instruction(0);
   guest_inst_ = 0;
   sites_.clear();
   cold_.clear();
@@ -32,6 +31,7 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
   mends_.clear();
   annotates_ = as_.logger() != nullptr || options.way_counters != nullptr || options.map_code;
   helper_ran_ = at_boundary_ = false;
+  heeds_boundaries_ = annotates_ || options.loop_head != 0;
   unfinished_at_head_ = 0;
   self().start_host();
   cache_.begin(Emitter::kCacheable, residents);
@@ -96,6 +96,20 @@ void EmitterBase<Emitter, Assembler>::leave_at_threshold() {
 }
 
 template <typename Emitter, typename Assembler>
+void EmitterBase<Emitter, Assembler>::heed_boundary(const ir::Boundary& boundary) {
+  if (boundary.join) join(static_cast<std::uint16_t>(guest_inst_));
+  // The first boundary behind a helper counts: guest instructions without IR of their own may lie between
+  // it and the next.
+  if (helper_ran_ && !at_boundary_) {
+    boundary_pc_ = boundary.pc;
+    boundary_number_ = guest_inst_;
+    at_boundary_ = true;
+  }
+  if (guest_inst_ != 0 && options_.loop_head != 0 && guest_inst_ % options_.loop_head == 0) begin_copy();
+  if (annotates_) annotate_guest_instruction(boundary);
+}
+
+template <typename Emitter, typename Assembler>
 void EmitterBase<Emitter, Assembler>::annotate_guest_instruction(const ir::Boundary& boundary) {
   if (options_.map_code) out_->code_map.push_back({here(), boundary.pc});
   if (as_.logger() != nullptr)
@@ -122,13 +136,14 @@ void EmitterBase<Emitter, Assembler>::end_block() {
   for (Site& site : sites_)
     if (site.site.return_offset == 0) emit_stub(site);
   self().finish_host();
-  out_->exits.resize(sites_.size());
-  for (std::size_t i = 0; i < sites_.size(); ++i) out_->exits[i] = sites_[i].site;
-  if (options_.linked && out_->exits.size() > 1)
-    std::sort(out_->exits.begin(), out_->exits.end(),
-              [](const codegen::ExitSite& x, const codegen::ExitSite& y) {
-                return x.return_offset < y.return_offset;
-              });
+  // Few, and in order but for those of code out of line.
+  auto& exits = out_->exits;
+  for (const Site& site : sites_) {
+    exits.push_back(site.site);
+    if (!options_.linked) continue;
+    for (std::size_t i = exits.size() - 1; i > 0 && exits[i].return_offset < exits[i - 1].return_offset; --i)
+      std::swap(exits[i], exits[i - 1]);
+  }
 }
 
 // --- exit sites
@@ -451,7 +466,7 @@ void EmitterBase<Emitter, Assembler>::call_helper(const Inst& inst) {
   self().call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
   cache_.forget_knowledge();
   if (!inst.dst.is_none()) self().move(self().define_int(inst), Emitter::kRuntimeResult);
-  helper_ran_ = true;
+  helper_ran_ = heeds_boundaries_ = true;
 }
 
 }  // namespace ashlar::host

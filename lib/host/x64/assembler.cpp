@@ -28,8 +28,15 @@ asmjit::InstId id_of(Shift op) {
   return kIds[static_cast<std::size_t>(op)];
 }
 
+/// What stands for no index in a SIB byte.
+constexpr std::uint32_t kNoIndex = 4;
+
 /// The longest instruction, and some: writers may write beyond what they have to write.
 constexpr std::size_t kMargin = 24;
+
+asmjit::x86::Gp gp(bool wide, std::uint32_t number) {
+  return wide ? asmjit::x86::Gp(asmjit::x86::gpq(number)) : asmjit::x86::Gp(asmjit::x86::gpd(number));
+}
 
 /// The error handler has heard of errors.
 void left_to(asmjit::Error) {}
@@ -46,20 +53,40 @@ class Assembler::Encoder {
 
   /// `rex`: there is a byte register that is spl to dil only with a REX prefix.
   void reg_form(bool wide, std::uint32_t opcode, std::uint32_t reg, std::uint32_t rm, bool rex = false) {
-    begin((wide ? 8u : 0u) | (reg >> 3) << 2 | rm >> 3, opcode, rex);
-    byte(0xc0 | (reg & 7) << 3 | (rm & 7));
+    const std::uint32_t rex_bits = (wide ? 8u : 0u) | (reg >> 3) << 2 | rm >> 3;
+    const std::uint32_t modrm = 0xc0 | (reg & 7) << 3 | (rm & 7);
+    if (opcode > 0xff) {
+      few((opcode >> 8) | (opcode & 0xff) << 8 | modrm << 16, 3, rex_bits, rex);
+    } else {
+      few(opcode | modrm << 8, 2, rex_bits, rex);
+    }
+  }
+  /// With memory at rbp plus a displacement.
+  void frame_form(bool wide, std::uint32_t opcode, std::uint32_t reg, std::int32_t disp, bool rex = false) {
+    constexpr std::uint32_t kRbp = 5;
+    const std::uint32_t rex_bits = (wide ? 8u : 0u) | (reg >> 3) << 2;
+    const bool small = is_small(disp);
+    const std::uint32_t modrm = (small ? 0x40u : 0x80u) | (reg & 7) << 3 | kRbp;
+    if (opcode > 0xff) {
+      few((opcode >> 8) | (opcode & 0xff) << 8 | modrm << 16, 3, rex_bits, rex);
+    } else {
+      few(opcode | modrm << 8, 2, rex_bits, rex);
+    }
+    immediate(small, disp);
   }
   void mem_form(bool wide, std::uint32_t opcode, std::uint32_t reg, const Mem& mem, bool rex = false) {
-    constexpr std::uint32_t kNone = 4;
-    const std::uint32_t base = mem.baseId(), index = mem.hasIndex() ? mem.indexId() : kNone;
-    const std::int32_t disp = mem.offsetLo32();
+    address_form(wide, opcode, reg, mem.baseId(), mem.hasIndex() ? mem.indexId() : kNoIndex, mem.shift(),
+                 mem.offsetLo32(), rex);
+  }
+  void address_form(bool wide, std::uint32_t opcode, std::uint32_t reg, std::uint32_t base,
+                    std::uint32_t index, std::uint32_t shift, std::int32_t disp, bool rex = false) {
     begin((wide ? 8u : 0u) | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3, opcode, rex);
     const bool none = disp == 0 && (base & 7) != 5;
     const bool small = is_small(disp);
     const std::uint32_t mod = (none ? 0u : small ? 0x40u : 0x80u) | (reg & 7) << 3;
-    if (index != kNone || (base & 7) == 4) {
+    if (index != kNoIndex || (base & 7) == 4) {
       byte(mod | 4);
-      byte(mem.shift() << 6 | (index & 7) << 3 | (base & 7));
+      byte(shift << 6 | (index & 7) << 3 | (base & 7));
     } else {
       byte(mod | (base & 7));
     }
@@ -76,10 +103,7 @@ class Assembler::Encoder {
   void distance(const Label& label) {
     OwnLabel& to = as_.labels_[label.id()];
     const auto here = static_cast<std::int32_t>(at_ - as_._bufferData);
-    if (to.at == kNowhere) {
-      as_.uses_.push_back({here, to.last_use});
-      to.last_use = static_cast<std::int32_t>(as_.uses_.size() - 1);
-    }
+    if (to.at == kNowhere) to.last_use = as_.new_use({here, to.last_use});
     immediate(false, to.at - (here + 4));
   }
   /// A jump to a label: the short form if that is known to reach.
@@ -107,6 +131,15 @@ class Assembler::Encoder {
     if (opcode > 0xff) byte(opcode >> 8);
     byte(opcode);
   }
+  /// A REX prefix if need be, and up to three bytes, the first lowest.
+  void few(std::uint32_t bytes, std::uint32_t count, std::uint32_t rex_bits, bool rex) {
+    if (rex_bits != 0 || rex) {
+      bytes = bytes << 8 | 0x40 | rex_bits;
+      ++count;
+    }
+    std::memcpy(at_, &bytes, sizeof bytes);
+    at_ += count;
+  }
 
   Assembler& as_;
   std::uint8_t* at_;
@@ -114,20 +147,28 @@ class Assembler::Encoder {
 
 void Assembler::restart() {
   own_labels_ = logger() == nullptr;
-  labels_.clear();
-  uses_.clear();
+  label_count_ = use_count_ = 0;
+  if (!own_labels_) labels_.clear();
   setOffset(0);
+  set_limit();
 }
 
 /// Loggers make themselves felt in the forced options.
-bool Assembler::is_short() const {
-  return (static_cast<std::uint32_t>(instOptions()) | static_cast<std::uint32_t>(forcedInstOptions())) == 0 &&
-         remainingSpace() >= kMargin;
+void Assembler::set_limit() {
+  const bool logs = forcedInstOptions() != asmjit::InstOptions::kNone;
+  short_until_ = logs || bufferCapacity() < kMargin ? nullptr : _bufferEnd - kMargin;
+}
+
+asmjit::Error Assembler::_emit(asmjit::InstId id, const asmjit::Operand_& o0, const asmjit::Operand_& o1,
+                               const asmjit::Operand_& o2, const asmjit::Operand_* more) {
+  const asmjit::Error error = Base::_emit(id, o0, o1, o2, more);
+  set_limit();
+  return error;
 }
 
 /// Lets asmjit enlarge the buffer by writing what is then taken back.
 void Assembler::make_space() {
-  while (remainingSpace() < kMargin && forcedInstOptions() == asmjit::InstOptions::kNone) {
+  while (!is_short() && forcedInstOptions() == asmjit::InstOptions::kNone) {
     const std::size_t here = offset();
     for (std::size_t i = 0; i < kMargin; ++i)
       if (Base::nop() != asmjit::kErrorOk) break;
@@ -137,10 +178,19 @@ void Assembler::make_space() {
 
 // --- labels
 
-Assembler::Label Assembler::newLabel() {
+Assembler::Label Assembler::more_labels() {
   if (!own_labels_) return Base::newLabel();
   labels_.push_back({});
-  return Label(static_cast<std::uint32_t>(labels_.size() - 1));
+  return Label(label_count_++);
+}
+
+std::int32_t Assembler::new_use(Use use) {
+  if (use_count_ == uses_.size()) {
+    uses_.push_back(use);
+  } else {
+    uses_[use_count_] = use;
+  }
+  return static_cast<std::int32_t>(use_count_++);
 }
 
 asmjit::Error Assembler::bind(const Label& label) {
@@ -157,19 +207,25 @@ asmjit::Error Assembler::bind(const Label& label) {
 }
 
 void Assembler::jmp(const Label& to) {
-  if (!own_labels_) return left_to(Base::jmp(to));
-  make_space();
+  if (!is_short()) {
+    if (!own_labels_) return left_to(Base::jmp(to));
+    make_space();
+  }
   Encoder(*this).jump(0xeb, 0xe9, to);
 }
 void Assembler::j(CondCode cond, const Label& to) {
-  if (!own_labels_) return left_to(Base::j(cond, to));
-  make_space();
+  if (!is_short()) {
+    if (!own_labels_) return left_to(Base::j(cond, to));
+    make_space();
+  }
   const auto number = static_cast<std::uint32_t>(cond);
   Encoder(*this).jump(0x70 | number, 0x0f80 | number, to);
 }
 void Assembler::call(const Label& to) {
-  if (!own_labels_) return left_to(Base::call(to));
-  make_space();
+  if (!is_short()) {
+    if (!own_labels_) return left_to(Base::call(to));
+    make_space();
+  }
   Encoder code(*this);
   code.byte(0xe8);
   code.distance(to);
@@ -179,9 +235,17 @@ void Assembler::jmp(const Mem& to) {
   if (!is_short(to)) return left_to(Base::jmp(to));
   Encoder(*this).mem_form(false, 0xff, 4, to);
 }
+void Assembler::jmp(FrameMem to) {
+  if (!is_short()) return left_to(Base::jmp(to));
+  Encoder(*this).frame_form(false, 0xff, 4, to.displacement);
+}
 void Assembler::call(const Mem& to) {
   if (!is_short(to)) return left_to(Base::call(to));
   Encoder(*this).mem_form(false, 0xff, 2, to);
+}
+void Assembler::call(FrameMem to) {
+  if (!is_short()) return left_to(Base::call(to));
+  Encoder(*this).frame_form(false, 0xff, 2, to.displacement);
 }
 
 void Assembler::ret() {
@@ -191,9 +255,13 @@ void Assembler::ret() {
 
 // --- integers
 
-void Assembler::alu(Alu op, const Gp& to, const Gp& from) {
-  if (!is_short()) return left_to(emit(id_of(op), to, from));
-  Encoder(*this).reg_form(to.isGpq(), opcode(op) | 1, from.id(), to.id());
+void Assembler::alu(Alu op, bool wide, std::uint32_t to, std::uint32_t from) {
+  if (!is_short()) return left_to(emit(id_of(op), gp(wide, to), gp(wide, from)));
+  Encoder(*this).reg_form(wide, opcode(op) | 1, from, to);
+}
+void Assembler::alu(Alu op, bool wide, std::uint32_t to, FrameMem from) {
+  if (!is_short()) return left_to(emit(id_of(op), gp(wide, to), Mem(from)));
+  Encoder(*this).frame_form(wide, opcode(op) | 3, to, from.displacement);
 }
 void Assembler::alu(Alu op, const Gp& to, const Mem& from) {
   if (!is_short(from)) return left_to(emit(id_of(op), to, from));
@@ -204,15 +272,21 @@ void Assembler::alu(Alu op, const Mem& to, const Gp& from) {
   const bool byte = from.size() == 1;
   Encoder(*this).mem_form(from.isGpq(), opcode(op) | (byte ? 0u : 1u), from.id(), to, byte && from.id() >= 4);
 }
-void Assembler::alu(Alu op, const Gp& to, const Imm& by) {
-  const std::int64_t value = to.isGpq() ? by.value() : static_cast<std::int32_t>(by.value());
+void Assembler::alu(Alu op, FrameMem to, const Gp& from) {
+  if (!is_short()) return left_to(emit(id_of(op), Mem(to), from));
+  const bool byte = from.size() == 1;
+  Encoder(*this).frame_form(from.isGpq(), opcode(op) | (byte ? 0u : 1u), from.id(), to.displacement,
+                            byte && from.id() >= 4);
+}
+void Assembler::alu_immediate(Alu op, bool wide, std::uint32_t to, std::int64_t by) {
+  const std::int64_t value = wide ? by : static_cast<std::int32_t>(by);
   const bool small = is_small(value);
-  if (!is_short() || !is_int32(value)) return left_to(emit(id_of(op), to, by));
+  if (!is_short() || !is_int32(value)) return left_to(emit(id_of(op), gp(wide, to), Imm(by)));
   Encoder code(*this);
-  if (!small && to.id() == 0) {
-    code.accumulator_form(to.isGpq(), opcode(op) | 5);
+  if (!small && to == 0) {
+    code.accumulator_form(wide, opcode(op) | 5);
   } else {
-    code.reg_form(to.isGpq(), small ? 0x83 : 0x81, number(op), to.id());
+    code.reg_form(wide, small ? 0x83 : 0x81, number(op), to);
   }
   code.immediate(small, value);
 }
@@ -221,6 +295,13 @@ void Assembler::alu(Alu op, const Mem& to, const Imm& by) {
   if (!is_short(to) || !is_int32(value) || to.size() < 4) return left_to(emit(id_of(op), to, by));
   Encoder code(*this);
   code.mem_form(to.size() == 8, is_small(value) ? 0x83 : 0x81, number(op), to);
+  code.immediate(is_small(value), value);
+}
+void Assembler::alu(Alu op, FrameMem to, const Imm& by) {
+  const std::int64_t value = to.size == 8 ? by.value() : static_cast<std::int32_t>(by.value());
+  if (!is_short() || !is_int32(value) || to.size < 4) return left_to(emit(id_of(op), Mem(to), by));
+  Encoder code(*this);
+  code.frame_form(to.size == 8, is_small(value) ? 0x83 : 0x81, number(op), to.displacement);
   code.immediate(is_small(value), value);
 }
 void Assembler::alu(Alu op, const Operand& to, const Operand& from) {
@@ -241,12 +322,11 @@ void Assembler::alu(Alu op, const Operand& to, const Imm& by) {
   }
 }
 
-void Assembler::shift(Shift op, const Gp& to, const Imm& by) {
-  if (!is_short()) return left_to(emit(id_of(op), to, by));
-  const auto count = static_cast<std::uint32_t>(by.value()) & 0xff;
+void Assembler::shift(Shift op, bool wide, std::uint32_t to, std::uint32_t by) {
+  if (!is_short()) return left_to(emit(id_of(op), gp(wide, to), Imm(by)));
   Encoder code(*this);
-  code.reg_form(to.isGpq(), count == 1 ? 0xd1 : 0xc1, static_cast<std::uint32_t>(op), to.id());
-  if (count != 1) code.byte(count);
+  code.reg_form(wide, by == 1 ? 0xd1 : 0xc1, static_cast<std::uint32_t>(op), to);
+  if (by != 1) code.byte(by);
 }
 
 void Assembler::shift(Shift op, const Gp& to) {
@@ -254,9 +334,17 @@ void Assembler::shift(Shift op, const Gp& to) {
   Encoder(*this).reg_form(to.isGpq(), 0xd3, static_cast<std::uint32_t>(op), to.id());
 }
 
-void Assembler::mov(const Gp& to, const Gp& from) {
-  if (!is_short()) return left_to(Base::mov(to, from));
-  Encoder(*this).reg_form(to.isGpq(), 0x89, from.id(), to.id());
+void Assembler::mov(bool wide, std::uint32_t to, std::uint32_t from) {
+  if (!is_short()) return left_to(Base::mov(gp(wide, to), gp(wide, from)));
+  Encoder(*this).reg_form(wide, 0x89, from, to);
+}
+void Assembler::mov(bool wide, std::uint32_t to, FrameMem from) {
+  if (!is_short()) return left_to(Base::mov(gp(wide, to), from));
+  Encoder(*this).frame_form(wide, 0x8b, to, from.displacement);
+}
+void Assembler::mov(FrameMem to, bool wide, std::uint32_t from) {
+  if (!is_short()) return left_to(Base::mov(to, gp(wide, from)));
+  Encoder(*this).frame_form(wide, 0x89, from, to.displacement);
 }
 void Assembler::mov(const Gp& to, const Mem& from) {
   if (!is_short(from)) return left_to(Base::mov(to, from));
@@ -277,23 +365,37 @@ void Assembler::mov(const Mem& to, const Imm& value) {
   code.mem_form(size == 8, 0xc7, 0, to);
   code.immediate(false, imm);
 }
-void Assembler::mov(const Gp& to, const Imm& value) {
-  if (!is_short() || to.size() < 4) return left_to(Base::mov(to, value));
-  const bool wide = to.isGpq();
+void Assembler::mov(FrameMem to, const Imm& value) {
+  const std::int64_t imm = to.size == 8 ? value.value() : static_cast<std::int32_t>(value.value());
+  if (!is_short() || to.size < 4 || !is_int32(imm)) return left_to(Base::mov(to, value));
   Encoder code(*this);
-  if (wide && is_int32(value.value())) {
-    code.reg_form(true, 0xc7, 0, to.id());
+  code.frame_form(to.size == 8, 0xc7, 0, to.displacement);
+  code.immediate(false, imm);
+}
+void Assembler::mov_immediate(bool wide, std::uint32_t to, std::int64_t value) {
+  if (!is_short()) return left_to(Base::mov(gp(wide, to), Imm(value)));
+  Encoder code(*this);
+  if (wide && is_int32(value)) {
+    code.reg_form(true, 0xc7, 0, to);
   } else {
-    if (wide || to.id() >= 8) code.byte(0x40 | (wide ? 8u : 0u) | to.id() >> 3);
-    code.byte(0xb8 | (to.id() & 7));
+    if (wide || to >= 8) code.byte(0x40 | (wide ? 8u : 0u) | to >> 3);
+    code.byte(0xb8 | (to & 7));
   }
-  code.immediate(false, value.value());
-  if (wide && !is_int32(value.value())) code.immediate(false, value.value() >> 32);
+  code.immediate(false, value);
+  if (wide && !is_int32(value)) code.immediate(false, value >> 32);
 }
 
-void Assembler::test(const Gp& a, const Gp& b) {
-  if (!is_short()) return left_to(Base::test(a, b));
-  Encoder(*this).reg_form(a.isGpq(), 0x85, b.id(), a.id());
+void Assembler::test(bool wide, std::uint32_t a, std::uint32_t b) {
+  if (!is_short()) return left_to(Base::test(gp(wide, a), gp(wide, b)));
+  Encoder(*this).reg_form(wide, 0x85, b, a);
+}
+void Assembler::lea_sum(bool wide, std::uint32_t to, std::uint32_t a, std::uint32_t b) {
+  if (!is_short()) return left_to(Base::lea(gp(wide, to), asmjit::x86::ptr(gp(true, a), gp(true, b))));
+  Encoder(*this).address_form(wide, 0x8d, to, a, b, 0, 0);
+}
+void Assembler::lea_sum_immediate(bool wide, std::uint32_t to, std::uint32_t a, std::int32_t by) {
+  if (!is_short()) return left_to(Base::lea(gp(wide, to), asmjit::x86::ptr(gp(true, a), by)));
+  Encoder(*this).address_form(wide, 0x8d, to, a, kNoIndex, 0, by);
 }
 void Assembler::lea(const Gp& to, const Mem& from) {
   if (own_labels_ && from.hasBaseLabel()) {
@@ -312,9 +414,9 @@ void Assembler::imul(const Gp& to, const Mem& from) {
   if (!is_short(from)) return left_to(Base::imul(to, from));
   Encoder(*this).mem_form(to.isGpq(), 0x0faf, to.id(), from);
 }
-void Assembler::movsxd(const Gp& to, const Gp& from) {
-  if (!is_short()) return left_to(Base::movsxd(to, from));
-  Encoder(*this).reg_form(true, 0x63, to.id(), from.id());
+void Assembler::movsxd(std::uint32_t to, std::uint32_t from) {
+  if (!is_short()) return left_to(Base::movsxd(gp(true, to), gp(false, from)));
+  Encoder(*this).reg_form(true, 0x63, to, from);
 }
 void Assembler::movsxd(const Gp& to, const Mem& from) {
   if (!is_short(from)) return left_to(Base::movsxd(to, from));
@@ -343,6 +445,18 @@ void Assembler::move_scalar(asmjit::InstId id, std::uint32_t prefix, bool store,
   Encoder code(*this);
   code.byte(prefix);
   code.mem_form(false, store ? 0x0f11 : 0x0f10, r.id(), mem);
+}
+void Assembler::movsd(const Xmm& to, FrameMem from) {
+  if (!is_short()) return left_to(Base::movsd(to, from));
+  Encoder code(*this);
+  code.byte(0xf2);
+  code.frame_form(false, 0x0f10, to.id(), from.displacement);
+}
+void Assembler::movsd(FrameMem to, const Xmm& from) {
+  if (!is_short()) return left_to(Base::movsd(to, from));
+  Encoder code(*this);
+  code.byte(0xf2);
+  code.frame_form(false, 0x0f11, from.id(), to.displacement);
 }
 void Assembler::movsd(const Xmm& to, const Mem& from) { move_scalar(I::kIdMovsd, 0xf2, false, to, from); }
 void Assembler::movsd(const Mem& to, const Xmm& from) { move_scalar(I::kIdMovsd, 0xf2, true, from, to); }

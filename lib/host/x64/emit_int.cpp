@@ -5,6 +5,7 @@
 namespace ashlar::host_x64 {
 
 using asmjit::Imm;
+using codegen::InstPlan;
 namespace I = asmjit::x86::Inst;
 
 // --- two-operand forms
@@ -22,30 +23,30 @@ void Emitter::alu(const Inst& inst, Alu op, bool commutative, Extend extend) {
   const bool extended = is_bitwise(op) && is_extended(inst.a) && is_extended(inst.b);
   if (extended && (is_unfinished(inst.a) || is_unfinished(inst.b))) extend = Extend::sign32;
   const bool wide = extend == Extend::none;
-  const unsigned bits = wide ? 64 : 32;
-  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
-  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
-  if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem && b.is_reg() &&
-      plan().next_dst == codegen::InstPlan::kNever) {
+  const InstPlan& plan = this->plan();
+  const Operand a = integer(inst.a, plan.next_a, wide);
+  const Operand b = integer(inst.b, plan.next_b, wide);
+  if (wide && inst.dst == inst.a && a.is_mem() && b.is_reg() && plan.next_dst == InstPlan::kNever) {
     as_.alu(op, word_mem(a.word), gp64(b.reg));
     return;
   }
   const Reg dst = define_int(inst);
-  const x86::Gp to = wide ? gp64(dst) : gp32(dst);
-  if (a.is_reg() && dst == a.reg) {
-    as_.alu(op, to, rm(b, bits));
-  } else if (b.is_reg() && dst == b.reg) {
-    if (commutative) {
-      as_.alu(op, to, rm(a, bits));
+  const unsigned to = dst.number();
+  if (a.is(dst)) {
+    operate(op, wide, to, b);
+  } else if (!b.is(dst)) {
+    if (op == Alu::add && a.is_reg() && b.is_reg()) {
+      as_.lea_sum(wide, to, a.reg.number(), b.reg.number());
     } else {
-      const x86::Gp t = wide ? x86::Gp(x86::rax) : x86::Gp(x86::eax);
-      load(t, a);
-      as_.alu(op, t, rm(b, bits));
-      as_.mov(to, t);
+      load(wide, to, a);
+      operate(op, wide, to, b);
     }
+  } else if (commutative) {
+    operate(op, wide, to, a);
   } else {
-    load(to, a);
-    as_.alu(op, to, rm(b, bits));
+    load(wide, kRax, a);
+    operate(op, wide, kRax, b);
+    as_.mov(wide, to, kRax);
   }
   if (wide && extended) note_extended(dst);
   finish32(dst, extend);
@@ -57,84 +58,47 @@ void Emitter::alu_imm(const Inst& inst, Alu op, Extend extend) {
   const bool extended = is_bitwise(op) && is_extended(inst.a);
   if (extended && is_unfinished(inst.a)) extend = masks ? Extend::zero32 : Extend::sign32;
   const bool wide = extend == Extend::none;
-  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
-  if (wide && inst.dst == inst.a && a.kind == Operand::Kind::mem &&
-      plan().next_dst == codegen::InstPlan::kNever) {
+  const InstPlan& plan = this->plan();
+  const Operand a = integer(inst.a, plan.next_a, wide);
+  if (wide && inst.dst == inst.a && a.is_mem() && plan.next_dst == InstPlan::kNever) {
     as_.alu(op, word_mem(a.word), Imm(inst.imm));
     return;
   }
   const Reg dst = define_int(inst);
-  const x86::Gp to = wide ? gp64(dst) : gp32(dst);
   // A 32-bit operation in place clears the upper half by itself.
-  if (wide || !a.is_reg() || a.reg != dst) load(to, a);
-  as_.alu(op, masks ? gp32(dst) : to, Imm(inst.imm));
+  if (!a.is(dst)) load(wide, dst.number(), a);
+  as_.alu_immediate(op, wide && !masks, dst.number(), inst.imm);
   if (masks || (wide && extended)) note_extended(dst);
   finish32(dst, extend);
 }
 
-void Emitter::add(const Inst& inst, Extend extend) {
-  const bool wide = extend == Extend::none;
-  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
-  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
-  if (a.is_reg() && b.is_reg() && inst.dst != inst.a && inst.dst != inst.b) {
-    const Reg dst = define_int(inst);
-    if (dst != a.reg && dst != b.reg) {
-      const x86::Mem sum = x86::ptr(gp64(a.reg), gp64(b.reg));
-      if (extend == Extend::none) {
-        as_.lea(gp64(dst), sum);
-      } else {
-        as_.lea(gp32(dst), sum);
-        finish32(dst, extend);
-      }
-    } else {
-      const Reg other = dst == a.reg ? b.reg : a.reg;
-      if (extend == Extend::none) {
-        as_.add(gp64(dst), gp64(other));
-      } else {
-        as_.add(gp32(dst), gp32(other));
-        finish32(dst, extend);
-      }
-    }
-    return;
-  }
-  alu(inst, Alu::add, true, extend);
-}
-
 void Emitter::add_imm(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
-  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
-  if (a.is_reg() && inst.dst != inst.a) {
-    const Reg dst = define_int(inst);
-    if (dst == a.reg) {
-      if (extend == Extend::none) {
-        if (inst.imm != 0) as_.add(gp64(dst), Imm(inst.imm));
-      } else if (inst.imm != 0) {
-        as_.add(gp32(dst), Imm(inst.imm));
-      } else if (extend == Extend::zero32) {
-        as_.mov(gp32(dst), gp32(dst));
-      }
-      finish32(dst, extend);
-      return;
-    }
-    if (extend == Extend::sign32 && inst.imm == 0) {
-      as_.movsxd(gp64(dst), gp32(a.reg));
-      note_extended(dst);
-      return;
-    }
-    const x86::Mem sum = x86::ptr(gp64(a.reg), inst.imm);
-    if (extend == Extend::none) {
-      as_.lea(gp64(dst), sum);
-    } else {
-      as_.lea(gp32(dst), sum);
-      finish32(dst, extend);
-    }
-    return;
-  }
-  if (inst.imm == 0 && extend != Extend::none) {
+  const Operand a = integer(inst.a, plan().next_a, wide);
+  const bool same = inst.dst == inst.a;
+  if (inst.imm == 0 && !wide && (same || !a.is_reg())) {
     this->extend(inst, 32, extend == Extend::sign32);
     return;
   }
-  alu_imm(inst, Alu::add, extend);
+  if (!a.is_reg()) {
+    alu_imm(inst, Alu::add, extend);
+    return;
+  }
+  const Reg dst = define_int(inst);
+  if (dst == a.reg) {
+    if (inst.imm != 0 || same) {
+      as_.alu_immediate(Alu::add, wide, dst.number(), inst.imm);
+    } else if (extend == Extend::zero32) {
+      as_.mov(false, dst.number(), dst.number());
+    }
+  } else if (extend == Extend::sign32 && inst.imm == 0) {
+    as_.movsxd(dst.number(), a.reg.number());
+    note_extended(dst);
+    return;
+  } else {
+    as_.lea_sum_immediate(wide, dst.number(), a.reg.number(), inst.imm);
+  }
+  finish32(dst, extend);
 }
 
 void Emitter::emit_nop(const Inst&) {}
@@ -167,11 +131,11 @@ void Emitter::emit_mov64(const Inst& inst) {
     cache_.set_knowledge(dst, known);
 }
 
-void Emitter::emit_add64(const Inst& inst) { add(inst, Extend::none); }
+void Emitter::emit_add64(const Inst& inst) { alu(inst, Alu::add, true, Extend::none); }
 void Emitter::emit_add64_i(const Inst& inst) { add_imm(inst, Extend::none); }
-void Emitter::emit_add32(const Inst& inst) { add(inst, Extend::zero32); }
+void Emitter::emit_add32(const Inst& inst) { alu(inst, Alu::add, true, Extend::zero32); }
 void Emitter::emit_add32_i(const Inst& inst) { add_imm(inst, Extend::zero32); }
-void Emitter::emit_add32s(const Inst& inst) { add(inst, Extend::sign32); }
+void Emitter::emit_add32s(const Inst& inst) { alu(inst, Alu::add, true, Extend::sign32); }
 void Emitter::emit_add32s_i(const Inst& inst) { add_imm(inst, Extend::sign32); }
 void Emitter::emit_sub64(const Inst& inst) { alu(inst, Alu::sub, false, Extend::none); }
 void Emitter::emit_sub32(const Inst& inst) { alu(inst, Alu::sub, false, Extend::zero32); }
@@ -271,23 +235,22 @@ void Emitter::shift(const Inst& inst, Shift op, InstId bmi2, Extend extend) {
 void Emitter::shift_imm(const Inst& inst, Shift op, Extend extend) {
   const bool wide = extend == Extend::none;
   const unsigned count = static_cast<unsigned>(inst.imm) & (wide ? 63u : 31u);
-  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
+  const Operand a = integer(inst.a, plan().next_a, wide);
   const Reg dst = define_int(inst);
-  const x86::Gp to = wide ? gp64(dst) : gp32(dst);
-  if (!wide && a.is_reg() && a.reg == dst && count == 0 && extend == Extend::zero32) {
-    as_.mov(to, to);
-    return;
-  }
-  const bool in_place = a.is_reg() && a.reg == dst;
-  if (op == Shift::ror && count != 0 && features_.bmi2 && !in_place && !a.is_zero()) {
-    as_.emit(I::kIdRorx, to, rm(a, wide ? 64 : 32), Imm(count));
+  const unsigned to = dst.number();
+  const bool in_place = a.is(dst);
+  if (count == 0) {
+    if (!in_place) load(wide, to, a);
+    if (in_place && extend == Extend::zero32) as_.mov(false, to, to);
   } else if (op == Shift::shl && count == 1 && a.is_reg() && !in_place) {
-    as_.lea(to, x86::ptr(gp64(a.reg), gp64(a.reg)));
+    as_.lea_sum(wide, to, a.reg.number(), a.reg.number());
+  } else if (op == Shift::ror && features_.bmi2 && !in_place && !a.is_zero()) {
+    as_.emit(I::kIdRorx, wide ? gp64(dst) : gp32(dst), rm(a, wide ? 64 : 32), Imm(count));
   } else {
-    if (wide || !in_place) load(to, a);
-    if (count != 0) as_.shift(op, to, Imm(count));
+    if (!in_place) load(wide, to, a);
+    as_.shift(op, wide, to, count);
+    if (extend == Extend::zero32 && op == Shift::shr) note_extended(dst);
   }
-  if (extend == Extend::zero32 && op == Shift::shr && count != 0) note_extended(dst);
   finish32(dst, extend);
 }
 

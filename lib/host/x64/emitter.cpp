@@ -43,7 +43,7 @@ void Emitter::load_word(Reg r, std::int16_t word) {
   if (r.is_float()) {
     as_.movsd(xmm(r), word_mem(word));
   } else {
-    as_.mov(gp64(r), word_mem(word));
+    as_.mov(true, r.number(), word_mem(word));
   }
 }
 
@@ -51,7 +51,7 @@ void Emitter::store_word(std::int16_t word, Reg r) {
   if (r.is_float()) {
     as_.movsd(word_mem(word), xmm(r));
   } else {
-    as_.mov(word_mem(word), gp64(r));
+    as_.mov(word_mem(word), true, r.number());
   }
 }
 
@@ -65,15 +65,17 @@ void Emitter::move(Reg to, Reg from) {
 }
 
 Emitter::Operand Emitter::operand(Value v, std::uint16_t next, bool is_float) {
+  if (!is_float) return integer(v, next, true);
   if (v.is_zero()) return {Operand::Kind::zero, {}, 0};
-  const Reg r = cache_.where(v);
-  if (!r.is_none() || next != codegen::InstPlan::kNever)
-    return {Operand::Kind::reg, is_float ? cache_.use(v, true, next) : use_int(v, next), v.word};
+  if (!cache_.where(v).is_none() || next != codegen::InstPlan::kNever)
+    return {Operand::Kind::reg, cache_.use(v, true, next), v.word};
   return {Operand::Kind::mem, {}, v.word};
 }
 
-Emitter::Operand Emitter::operand32(Value v, std::uint16_t next) {
-  if (v.is_zero() || !is_unfinished(v)) return operand(v, next);
+Emitter::Operand Emitter::operand32(Value v, std::uint16_t next) { return integer(v, next, false); }
+
+Emitter::Operand Emitter::integer_from_frame(Value v, std::uint16_t next) {
+  if (next == codegen::InstPlan::kNever) return {Operand::Kind::mem, {}, v.word};
   return {Operand::Kind::reg, cache_.use(v, false, next), v.word};
 }
 
@@ -94,14 +96,14 @@ Emitter::Operand Emitter::operand_in_place(Value v, std::uint16_t next, bool is_
   return {Operand::Kind::mem, {}, v.word};
 }
 
-Reg Emitter::in_register(const Operand& o) {
+Reg Emitter::in_register(Operand o) {
   if (o.is_reg()) return o.reg;
   load(x86::rax, o);
   return rax();
 }
 
-asmjit::Operand Emitter::rm(const Operand& o, unsigned bits) {
-  if (o.kind == Operand::Kind::mem) return word_mem(o.word, bits / 8);
+asmjit::Operand Emitter::rm(Operand o, unsigned bits) {
+  if (o.is_mem()) return x86::Mem(word_mem(o.word, bits / 8));
   const Reg r = in_register(o);
   switch (bits) {
     case 8:
@@ -115,19 +117,25 @@ asmjit::Operand Emitter::rm(const Operand& o, unsigned bits) {
   }
 }
 
-void Emitter::load(const x86::Gp& to, const Operand& o) {
+void Emitter::load(bool wide, std::uint32_t to, Operand o) {
   switch (o.kind) {
     case Operand::Kind::zero:
-      as_.xor_(to.r32(), to.r32());
+      as_.alu(Alu::xor_, false, to, to);
       break;
     case Operand::Kind::mem:
-      as_.mov(to, word_mem(o.word, to.size()));
+      as_.mov(wide, to, word_mem(o.word, wide ? 8 : 4));
       break;
     case Operand::Kind::reg:
-      if (to.isGpq() && to.id() == o.reg.number()) break;
-      as_.mov(to, to.isGpq() ? gp64(o.reg) : gp32(o.reg));
+      if (wide && to == o.reg.number()) break;
+      as_.mov(wide, to, o.reg.number());
       break;
   }
+}
+
+void Emitter::operate(Alu op, bool wide, std::uint32_t to, Operand from) {
+  if (from.is_reg()) return as_.alu(op, wide, to, from.reg.number());
+  if (from.is_mem()) return as_.alu(op, wide, to, word_mem(from.word, wide ? 8 : 4));
+  as_.alu(op, wide, to, in_register(from).number());
 }
 
 // --- exit sites

@@ -59,7 +59,19 @@ class Emitter : public EmitterBase {
     std::int16_t word = 0;
     bool is_reg() const { return kind == Kind::reg; }
     bool is_zero() const { return kind == Kind::zero; }
+    bool is_mem() const { return kind == Kind::mem; }
+    bool is(Reg r) const { return is_reg() && reg == r; }
   };
+  /// An integer, all of it if `whole`, else its low half alone: in line where it is in a register already.
+  Operand integer(Value v, std::uint16_t next, bool whole) {
+    if (v.is_zero()) return {Operand::Kind::zero, {}, 0};
+    const Reg r = cache_.where(v);
+    if (r.is_none()) return integer_from_frame(v, next);
+    cache_.note_use(r, next);
+    if (whole) cache_.settle(r);
+    return {Operand::Kind::reg, r, v.word};
+  }
+  [[gnu::noinline]] Operand integer_from_frame(Value v, std::uint16_t next);
   Operand operand(Value v, std::uint16_t next, bool is_float = false);
   /// The same where the low half of an integer is all that counts: its upper half may be anything.
   Operand operand32(Value v, std::uint16_t next);
@@ -76,18 +88,21 @@ class Emitter : public EmitterBase {
   /// The same without bringing it into a register: for instructions that need many.
   Operand operand_in_place(Value v, std::uint16_t next, bool is_float = false);
   /// An integer operand in a register, rax for zero.
-  Reg in_register(const Operand& o);
+  Reg in_register(Operand o);
   /// As an asmjit operand of `bits` (8, 16, 32, 64): a register or the low bytes of the frame's word. Zero
   /// goes through rax.
-  asmjit::Operand rm(const Operand& o, unsigned bits);
-  void load(const x86::Gp& to, const Operand& o);
+  asmjit::Operand rm(Operand o, unsigned bits);
+  void load(const x86::Gp& to, Operand o) { load(to.isGpq(), to.id(), o); }
+  /// Into all of register number `to`, or its low half and zeros.
+  void load(bool wide, std::uint32_t to, Operand o);
+  /// to = to op from.
+  void operate(Alu op, bool wide, std::uint32_t to, Operand from);
   static Reg rax() { return Reg::integer(kRax); }
 
   // Integer families (emit_int.cpp). One copy of each: compiling a block goes through so much code that a
   // copy in each opcode's member costs more, in instruction cache, than the calls.
   [[gnu::noinline]] void alu(const Inst& inst, Alu op, bool commutative, Extend extend);
   [[gnu::noinline]] void alu_imm(const Inst& inst, Alu op, Extend extend);
-  [[gnu::noinline]] void add(const Inst& inst, Extend extend);
   [[gnu::noinline]] void add_imm(const Inst& inst, Extend extend);
   [[gnu::noinline]] void scaled_add(const Inst& inst, unsigned bits);
   [[gnu::noinline]] void shift(const Inst& inst, Shift op, InstId bmi2, Extend extend);

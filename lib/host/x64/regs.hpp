@@ -14,6 +14,7 @@
 
 #include "codegen/register_cache.hpp"
 #include "codegen/runtime.hpp"
+#include "host/x64/assembler.hpp"
 
 namespace ashlar::host_x64 {
 
@@ -52,13 +53,9 @@ inline const x86::Gp kState = x86::rbp;
 inline const x86::Gp kMemBase = x86::r15;
 
 /// The frame word `word` as a memory operand.
-inline x86::Mem word_mem(std::int32_t word, std::uint32_t size = 8) {
-  return x86::Mem(kState, word * 8 - kStateBias, size);
-}
+inline FrameMem word_mem(std::int32_t word, std::uint32_t size = 8) { return {word * 8 - kStateBias, size}; }
 /// A field of the hot or cold header, by its byte offset from the frame's base.
-inline x86::Mem frame_mem(std::int32_t offset, std::uint32_t size = 8) {
-  return x86::Mem(kState, offset - kStateBias, size);
-}
+inline FrameMem frame_mem(std::int32_t offset, std::uint32_t size = 8) { return {offset - kStateBias, size}; }
 
 /// Finds rax's entry of the jump cache and gives the operand that holds its code, or control goes to `miss`.
 /// Destroys rcx and rdx alone.
