@@ -28,9 +28,14 @@ class Two {
   /// `write` gets an assembler; asmjit's first.
   template <typename Write>
   void both(const Write& write) {
+    both(write, write);
+  }
+  /// What asmjit is told, and what the other is told, which has a way of its own to say it.
+  template <typename Theirs, typename Ours>
+  void both(const Theirs& theirs, const Ours& ours) {
     const std::size_t from_a = a_.offset(), from_b = b_.offset();
-    write(a_);
-    write(b_);
+    theirs(a_);
+    ours(b_);
     compare(from_a, from_b);
   }
   void compare(std::size_t from_a, std::size_t from_b) {
@@ -194,6 +199,95 @@ TEST_CASE("memory forms have asmjit's bytes") {
     two.both([&](auto& as) { as.call(mem); });
   }
   CHECK(two.compared > 10000);
+}
+
+TEST_CASE("the frame's memory has asmjit's bytes") {
+  using ashlar::host_x64::FrameMem;
+  Two two;
+  for (const int disp : {0, 1, -1, 127, 128, -128, -129, 100000, -100000}) {
+    for (unsigned r = 0; r < 16; ++r) {
+      for (const std::uint32_t size : {4u, 8u}) {
+        const x86::Gp reg = size == 8 ? x86::Gp(x86::gpq(r)) : x86::Gp(x86::gpd(r));
+        const FrameMem frame{disp, size};
+        const x86::Mem mem(x86::rbp, disp, size);
+        two.both([&](auto& as) { as.mov(reg, mem); }, [&](auto& as) { as.mov(reg, frame); });
+        two.both([&](auto& as) { as.mov(mem, reg); }, [&](auto& as) { as.mov(frame, reg); });
+        two.both([&](auto& as) { as.add(reg, mem); }, [&](auto& as) { as.add(reg, frame); });
+        two.both([&](auto& as) { as.cmp(mem, reg); }, [&](auto& as) { as.cmp(frame, reg); });
+      }
+      const FrameMem byte{disp, 1}, frame{disp, 8};
+      two.both([&](auto& as) { as.cmp(x86::Mem(byte), x86::gpb_lo(r)); },
+               [&](auto& as) { as.cmp(byte, x86::gpb_lo(r)); });
+      two.both([&](auto& as) { as.movsd(x86::xmm(r), x86::Mem(frame)); },
+               [&](auto& as) { as.movsd(x86::xmm(r), frame); });
+      two.both([&](auto& as) { as.movsd(x86::Mem(frame), x86::xmm(r)); },
+               [&](auto& as) { as.movsd(frame, x86::xmm(r)); });
+    }
+    for (const std::uint32_t size : {4u, 8u})
+      for (const std::int64_t imm : {0, 5, 127, 128, -128, 500, -500}) {
+        const FrameMem frame{disp, size};
+        two.both([&](auto& as) { as.sub(x86::Mem(frame), Imm(imm)); },
+                 [&](auto& as) { as.sub(frame, Imm(imm)); });
+        two.both([&](auto& as) { as.mov(x86::Mem(frame), Imm(imm)); },
+                 [&](auto& as) { as.mov(frame, Imm(imm)); });
+      }
+    const FrameMem entry{disp, 8};
+    two.both([&](auto& as) { as.call(x86::Mem(entry)); }, [&](auto& as) { as.call(entry); });
+    two.both([&](auto& as) { as.jmp(x86::Mem(entry)); }, [&](auto& as) { as.jmp(entry); });
+  }
+  CHECK(two.compared > 1500);
+}
+
+TEST_CASE("loads and stores of guest memory have asmjit's bytes") {
+  using ashlar::host_x64::GuestMem;
+  Two two;
+  for (unsigned index = 0; index < 16; ++index) {
+    if (index == 4) continue;
+    for (const int disp : {0, 1, -1, 127, 128, -128, -129, 30000}) {
+      const auto at = [&](std::uint32_t size) { return GuestMem{index, disp, size}; };
+      for (unsigned r = 0; r < 16; ++r) {
+        const x86::Gp to64 = x86::gpq(r), to32 = x86::gpd(r);
+        const auto load = [&](std::uint32_t size, bool is_signed, const auto& theirs) {
+          two.both(theirs, [&](auto& as) { as.load(r, at(size), is_signed); });
+        };
+        const x86::Mem mem8 = at(8), mem4 = at(4), mem2 = at(2), mem1 = at(1);
+        for (const bool is_signed : {false, true}) load(8, is_signed, [&](auto& as) { as.mov(to64, mem8); });
+        load(4, false, [&](auto& as) { as.mov(to32, mem4); });
+        load(4, true, [&](auto& as) { as.movsxd(to64, mem4); });
+        load(2, false, [&](auto& as) { as.movzx(to32, mem2); });
+        load(2, true, [&](auto& as) { as.movsx(to64, mem2); });
+        load(1, false, [&](auto& as) { as.movzx(to32, mem1); });
+        load(1, true, [&](auto& as) { as.movsx(to64, mem1); });
+        two.both([&](auto& as) { as.mov(mem8, to64); }, [&](auto& as) { as.store(at(8), r); });
+        two.both([&](auto& as) { as.mov(mem4, to32); }, [&](auto& as) { as.store(at(4), r); });
+        two.both([&](auto& as) { as.mov(mem2, x86::gpw(r)); }, [&](auto& as) { as.store(at(2), r); });
+        two.both([&](auto& as) { as.mov(mem1, x86::gpb_lo(r)); }, [&](auto& as) { as.store(at(1), r); });
+      }
+    }
+  }
+  CHECK(two.compared > 10000);
+}
+
+TEST_CASE("sums and increments have asmjit's bytes") {
+  Two two;
+  for (unsigned to = 0; to < 16; ++to) {
+    for (unsigned a = 0; a < 16; ++a) {
+      for (const bool wide : {false, true}) {
+        const x86::Gp reg = wide ? x86::Gp(x86::gpq(to)) : x86::Gp(x86::gpd(to));
+        for (unsigned b = 0; b < 16; ++b) {
+          if (b == 4) continue;
+          two.both([&](auto& as) { as.lea(reg, x86::ptr(x86::gpq(a), x86::gpq(b))); },
+                   [&](auto& as) { as.lea_sum(wide, to, a, b); });
+        }
+        for (const int by : {0, 1, 127, -128, 128, 5000})
+          two.both([&](auto& as) { as.lea(reg, x86::ptr(x86::gpq(a), by)); },
+                   [&](auto& as) { as.lea_sum_immediate(wide, to, a, by); });
+      }
+    }
+    two.both([&](auto& as) { as.add(x86::qword_ptr(x86::gpq(to)), Imm(1)); },
+             [&](auto& as) { as.increment_at(to); });
+  }
+  CHECK(two.compared > 5000);
 }
 
 /// Jumps in both directions, near and far, some of them to one label.

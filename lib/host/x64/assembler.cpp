@@ -74,6 +74,20 @@ class Assembler::Encoder {
     }
     immediate(small, disp);
   }
+  /// With guest memory: there is a REX prefix always.
+  void guest_form(bool wide, std::uint32_t opcode, std::uint32_t reg, GuestMem mem) {
+    constexpr std::uint32_t kR15 = 15;
+    const std::uint32_t rex = 0x40 | (wide ? 8u : 0u) | (reg >> 3) << 2 | (mem.index >> 3) << 1 | kR15 >> 3;
+    const bool none = mem.displacement == 0, small = is_small(mem.displacement);
+    const std::uint32_t modrm = (none ? 0u : small ? 0x40u : 0x80u) | (reg & 7) << 3 | 4;
+    const std::uint32_t tail = modrm | ((mem.index & 7) << 3 | (kR15 & 7)) << 8;
+    byte(rex);
+    if (opcode > 0xff) byte(opcode >> 8);
+    const std::uint32_t bytes = (opcode & 0xff) | tail << 8;
+    std::memcpy(at_, &bytes, sizeof bytes);
+    at_ += 3;
+    if (!none) immediate(small, mem.displacement);
+  }
   void mem_form(bool wide, std::uint32_t opcode, std::uint32_t reg, const Mem& mem, bool rex = false) {
     address_form(wide, opcode, reg, mem.baseId(), mem.hasIndex() ? mem.indexId() : kNoIndex, mem.shift(),
                  mem.offsetLo32(), rex);
@@ -385,6 +399,34 @@ void Assembler::mov_immediate(bool wide, std::uint32_t to, std::int64_t value) {
   if (wide && !is_int32(value)) code.immediate(false, value >> 32);
 }
 
+void Assembler::load(std::uint32_t to, GuestMem from, bool is_signed) {
+  if (!is_short()) {
+    if (from.size == 8) return left_to(Base::mov(gp(true, to), from));
+    if (from.size == 4)
+      return left_to(is_signed ? Base::movsxd(gp(true, to), from) : Base::mov(gp(false, to), from));
+    return left_to(is_signed ? Base::movsx(gp(true, to), from) : Base::movzx(gp(false, to), from));
+  }
+  Encoder code(*this);
+  if (from.size == 8) return code.guest_form(true, 0x8b, to, from);
+  if (from.size == 4) return code.guest_form(is_signed, is_signed ? 0x63 : 0x8b, to, from);
+  code.guest_form(is_signed, (is_signed ? 0x0fbe : 0x0fb6) | (from.size == 2), to, from);
+}
+void Assembler::store(GuestMem to, std::uint32_t from) {
+  if (!is_short()) {
+    const Gp sized[] = {asmjit::x86::gpb_lo(from), asmjit::x86::gpw(from), gp(false, from), gp(true, from)};
+    return left_to(Base::mov(to, sized[to.size == 1 ? 0 : to.size == 2 ? 1 : to.size == 4 ? 2 : 3]));
+  }
+  Encoder code(*this);
+  if (to.size == 2) code.byte(0x66);
+  code.guest_form(to.size == 8, to.size == 1 ? 0x88 : 0x89, from, to);
+}
+void Assembler::increment_at(std::uint32_t base) {
+  if (!is_short()) return left_to(Base::add(asmjit::x86::qword_ptr(gp(true, base)), Imm(1)));
+  Encoder code(*this);
+  code.address_form(true, 0x83, number(Alu::add), base, kNoIndex, 0, 0);
+  code.byte(1);
+}
+
 void Assembler::test(bool wide, std::uint32_t a, std::uint32_t b) {
   if (!is_short()) return left_to(Base::test(gp(wide, a), gp(wide, b)));
   Encoder(*this).reg_form(wide, 0x85, b, a);
@@ -406,9 +448,9 @@ void Assembler::lea(const Gp& to, const Mem& from) {
   if (!is_short(from)) return left_to(Base::lea(to, from));
   Encoder(*this).mem_form(to.isGpq(), 0x8d, to.id(), from);
 }
-void Assembler::imul(const Gp& to, const Gp& from) {
-  if (!is_short()) return left_to(Base::imul(to, from));
-  Encoder(*this).reg_form(to.isGpq(), 0x0faf, to.id(), from.id());
+void Assembler::imul(bool wide, std::uint32_t to, std::uint32_t from) {
+  if (!is_short()) return left_to(Base::imul(gp(wide, to), gp(wide, from)));
+  Encoder(*this).reg_form(wide, 0x0faf, to, from);
 }
 void Assembler::imul(const Gp& to, const Mem& from) {
   if (!is_short(from)) return left_to(Base::imul(to, from));

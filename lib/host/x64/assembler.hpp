@@ -24,6 +24,16 @@ struct FrameMem {
   operator asmjit::x86::Mem() const { return asmjit::x86::Mem(asmjit::x86::rbp, displacement, size); }
 };
 
+/// Memory at r15, where guest memory begins, plus register number `index`, not rsp, plus a displacement.
+struct GuestMem {
+  std::uint32_t index;
+  std::int32_t displacement;
+  std::uint32_t size;
+  operator asmjit::x86::Mem() const {
+    return asmjit::x86::Mem(asmjit::x86::r15, asmjit::x86::gpq(index), 0, displacement, size);
+  }
+};
+
 /// Operands are 4 or 8 bytes wide, both the same, unless a member says otherwise. What almost every guest
 /// instruction needs goes by register numbers: asmjit's operands, of 16 bytes, are then never in memory.
 class Assembler final : public asmjit::x86::Assembler {
@@ -126,6 +136,12 @@ class Assembler final : public asmjit::x86::Assembler {
   void mov(const Gp& to, const Imm& value) { mov_immediate(to.isGpq(), to.id(), value.value()); }
   void mov(const Mem& to, const Imm& value);
   void mov(FrameMem to, const Imm& value);
+  /// Of `from`'s size, extended to 8 bytes.
+  void load(std::uint32_t to, GuestMem from, bool is_signed);
+  /// Of `to`'s size.
+  void store(GuestMem to, std::uint32_t from);
+  /// Adds 1 to the 8 bytes that a register points at.
+  void increment_at(std::uint32_t base);
   void test(bool wide, std::uint32_t a, std::uint32_t b);
   void test(const Gp& a, const Gp& b) { test(a.isGpq(), a.id(), b.id()); }
   void test(const Mem& a, const Imm& b) { Base::test(a, b); }
@@ -135,7 +151,8 @@ class Assembler final : public asmjit::x86::Assembler {
   /// A sum, or one with a constant.
   void lea_sum(bool wide, std::uint32_t to, std::uint32_t a, std::uint32_t b);
   void lea_sum_immediate(bool wide, std::uint32_t to, std::uint32_t a, std::int32_t by);
-  void imul(const Gp& to, const Gp& from);
+  void imul(bool wide, std::uint32_t to, std::uint32_t from);
+  void imul(const Gp& to, const Gp& from) { imul(to.isGpq(), to.id(), from.id()); }
   void imul(const Gp& to, const Mem& from);
   /// From 4 bytes to 8.
   void movsxd(std::uint32_t to, std::uint32_t from);

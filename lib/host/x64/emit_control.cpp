@@ -58,32 +58,33 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
   // Sign extension keeps every order: what is extended, or is still to be, is compared by its low half.
   const bool narrow = is_extended(inst.a) && (immediate || is_extended(inst.b)) &&
                       (is_unfinished(inst.a) || (!immediate && is_unfinished(inst.b)));
-  const unsigned bits = narrow ? 32 : 64;
-  const auto get = [&](Value v, std::uint16_t next) {
-    return narrow ? operand32(v, next) : operand(v, next);
-  };
-  const Operand a = get(inst.a, plan().next_a);
-  const auto against_zero = [this, bits](const Operand& o) {
-    const asmjit::Operand value =
-        o.kind == Operand::Kind::mem ? asmjit::Operand(word_mem(o.word)) : rm(o, bits);
-    compare_at_ = here();
-    if (o.kind == Operand::Kind::mem) {
-      as_.cmp(value, Imm(0));
-    } else {
-      as_.test(value.as<x86::Gp>(), value.as<x86::Gp>());
+  const bool wide = !narrow;
+  const InstPlan& plan = this->plan();
+  const Operand a = integer(inst.a, plan.next_a, wide);
+  const auto against_zero = [this, wide](Operand o) {
+    if (o.is_mem()) {
+      compare_at_ = here();
+      as_.cmp(word_mem(o.word), Imm(0));
+      return;
     }
+    const unsigned r = in_register(o).number();
+    compare_at_ = here();
+    as_.test(wide, r, r);
   };
   if (immediate) {
     if (inst.imm == 0) {
       against_zero(a);
-    } else {
-      const asmjit::Operand left = rm(a, bits);
+    } else if (a.is_mem()) {
       compare_at_ = here();
-      as_.cmp(left, Imm(inst.imm));
+      as_.cmp(word_mem(a.word), Imm(inst.imm));
+    } else {
+      const unsigned left = in_register(a).number();
+      compare_at_ = here();
+      as_.alu_immediate(Alu::cmp, wide, left, inst.imm);
     }
     return cond_code(cond);
   }
-  const Operand b = get(inst.b, plan().next_b);
+  const Operand b = integer(inst.b, plan.next_b, wide);
   if (b.is_zero()) {
     against_zero(a);
     return cond_code(cond);
@@ -92,14 +93,14 @@ x86::CondCode Emitter::compare(const Inst& inst, Condition cond, bool immediate)
     against_zero(b);
     return swapped(cond);
   }
-  if (a.is_reg() || b.is_reg()) {
+  if (a.is_mem() && b.is_reg()) {
     compare_at_ = here();
-    as_.cmp(rm(a, bits), rm(b, bits));
-  } else {
-    load(x86::rax, a);
-    compare_at_ = here();
-    as_.cmp(asmjit::Operand(x86::rax), rm(b, bits));
+    as_.cmp(word_mem(a.word), gp64(b.reg));
+    return cond_code(cond);
   }
+  if (a.is_mem()) load(true, kRax, a);
+  compare_at_ = here();
+  operate(Alu::cmp, wide, a.is_mem() ? kRax : a.reg.number(), b);
   return cond_code(cond);
 }
 

@@ -326,16 +326,21 @@ void Emitter::emit_shl_u32(const Inst& inst) {
 
 void Emitter::multiply(const Inst& inst, Extend extend) {
   const bool wide = extend == Extend::none;
-  const unsigned bits = wide ? 64 : 32;
-  const Operand a = wide ? operand(inst.a, plan().next_a) : operand32(inst.a, plan().next_a);
-  const Operand b = wide ? operand(inst.b, plan().next_b) : operand32(inst.b, plan().next_b);
+  const InstPlan& plan = this->plan();
+  const Operand a = integer(inst.a, plan.next_a, wide);
+  const Operand b = integer(inst.b, plan.next_b, wide);
   const Reg dst = define_int(inst);  // imul has no form with a memory destination
-  const x86::Gp to = wide ? gp64(dst) : gp32(dst);
-  if (b.is_reg() && dst == b.reg && !(a.is_reg() && dst == a.reg)) {
-    as_.imul(to, rm(a, bits));
+  const unsigned to = dst.number();
+  Operand by = b;
+  if (b.is(dst) && !a.is(dst)) {
+    by = a;
+  } else if (!a.is(dst)) {
+    load(wide, to, a);
+  }
+  if (by.is_mem()) {
+    as_.imul(wide ? gp64(dst) : gp32(dst), word_mem(by.word, wide ? 8 : 4));
   } else {
-    if (!a.is_reg() || a.reg != dst) load(to, a);
-    as_.imul(to, rm(b, bits));
+    as_.imul(wide, to, in_register(by).number());
   }
   finish32(dst, extend);
 }

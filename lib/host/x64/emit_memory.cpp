@@ -15,69 +15,51 @@ Reg Emitter::address_base(const Inst& inst) {
   return use_int(inst.a, plan().next_a);
 }
 
-x86::Mem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point) {
-  const bool conditional = inst.op == ir::Opcode::sc32 || inst.op == ir::Opcode::sc64;
+GuestMem Emitter::address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point) {
+  const InstPlan& plan = this->plan();
   const bool small = disp > -mem::kDisplacementSlack && disp < mem::kDisplacementSlack;
-  const auto check = [&](const x86::Gp& guest) {
+  const auto check = [&](std::uint32_t guest) {
+    const bool conditional = inst.op == ir::Opcode::sc32 || inst.op == ir::Opcode::sc64;
     const asmjit::Label label = as_.newLabel();
     // A store-conditional that fails has looked at nothing but its address.
     if (options_.base_is_limit && !conditional) {
-      as_.cmp(guest, kMemBase);
+      as_.alu(Alu::cmp, true, guest, kMemBase.id());
     } else {
-      as_.cmp(guest, frame_mem(offsetof(VcpuHot, mem_limit)));
+      as_.alu(Alu::cmp, true, guest, frame_mem(offsetof(VcpuHot, mem_limit)));
     }
     as_.ja(label);
     check_at(label, point);
   };
-  const Value instead = plan().check_instead;
+  const Value instead = plan.check_instead;
   if (!instead.is_none()) {
     const Reg r = cache_.where(instead);
-    if (r.is_none()) as_.mov(x86::rax, word_mem(instead.word));
-    check(r.is_none() ? x86::Gp(x86::rax) : gp64(r));
+    if (r.is_none()) as_.mov(true, kRax, word_mem(instead.word));
+    check(r.is_none() ? kRax : r.number());
   }
-  x86::Gp base;
+  std::uint32_t base = kRax;
   if (inst.a.is_zero()) {
     as_.mov(x86::rax, Imm(disp));
-    base = x86::rax;
     disp = 0;
   } else {
-    base = gp64(cache_.where(inst.a));
+    base = cache_.where(inst.a).number();
     if (!small) {
-      as_.lea(x86::rax, x86::ptr(base, disp));
-      base = x86::rax;
+      as_.lea_sum_immediate(true, kRax, base, disp);
+      base = kRax;
       disp = 0;
     }
   }
-  if (plan().needs_check && instead.is_none()) check(base);
-  return x86::Mem(kMemBase, base, 0, disp, size);
+  if (plan.needs_check && instead.is_none()) check(base);
+  return {base, disp, size};
 }
 
 void Emitter::load_int(const Inst& inst, std::uint32_t size, bool is_signed) {
   address_base(inst);
   const FaultPoint point = fault_point();
-  const x86::Mem from = address(inst, inst.imm, size, point);
+  const GuestMem from = address(inst, inst.imm, size, point);
   const Reg dst = define_int(inst);
   access_fault_here(point);
-  switch (size) {
-    case 8:
-      as_.mov(gp64(dst), from);
-      return;
-    case 4:
-      if (!is_signed) {
-        as_.mov(gp32(dst), from);
-        return;
-      }
-      as_.movsxd(gp64(dst), from);
-      break;
-    default:
-      if (is_signed) {
-        as_.movsx(gp64(dst), from);
-      } else {
-        as_.movzx(gp32(dst), from);
-      }
-      break;
-  }
-  note_extended(dst);
+  as_.load(dst.number(), from, is_signed);
+  if (size < 4 || (size == 4 && is_signed)) note_extended(dst);
 }
 void Emitter::emit_ld8u(const Inst& inst) { load_int(inst, 1, false); }
 void Emitter::emit_ld8s(const Inst& inst) { load_int(inst, 1, true); }
@@ -93,25 +75,12 @@ void Emitter::store_int(const Inst& inst, std::uint32_t size) {
   if (!inst.b.is_zero())
     data = size == 8 ? use_int(inst.b, plan().next_b) : cache_.use(inst.b, false, plan().next_b);
   const FaultPoint point = fault_point();
-  const x86::Mem to = address(inst, inst.imm, size, point);
+  const GuestMem to = address(inst, inst.imm, size, point);
   access_fault_here(point);
   if (data.is_none()) {
-    as_.mov(to, Imm(0));
-    return;
-  }
-  switch (size) {
-    case 1:
-      as_.mov(to, gp8(data));
-      break;
-    case 2:
-      as_.mov(to, gp16(data));
-      break;
-    case 4:
-      as_.mov(to, gp32(data));
-      break;
-    default:
-      as_.mov(to, gp64(data));
-      break;
+    as_.mov(x86::Mem(to), Imm(0));
+  } else {
+    as_.store(to, data.number());
   }
 }
 void Emitter::emit_st8(const Inst& inst) { store_int(inst, 1); }

@@ -12,7 +12,7 @@ using codegen::RuntimeEntry;
 
 void Emitter::count_execution(std::uint64_t* counter) {
   as_.mov(x86::rax, asmjit::Imm(reinterpret_cast<std::uintptr_t>(counter)));
-  as_.add(x86::qword_ptr(x86::rax), asmjit::Imm(1));
+  as_.increment_at(kRax);
 }
 
 void Emitter::charge_fuel(std::uint32_t count, const asmjit::Label& label) {
@@ -141,7 +141,7 @@ void Emitter::operate(Alu op, bool wide, std::uint32_t to, Operand from) {
 // --- exit sites
 // -------------------------------------------------------------------------------------------------------------------
 
-x86::Mem Emitter::entry_mem(RuntimeEntry entry) {
+FrameMem Emitter::entry_mem(RuntimeEntry entry) {
   return frame_mem(ASHLAR_COLD_OFFSET(entries) + 8 * static_cast<std::int32_t>(entry));
 }
 void Emitter::call_entry(RuntimeEntry entry) { as_.call(entry_mem(entry)); }

@@ -166,10 +166,10 @@ class Emitter : public EmitterBase {
   void emit_as(std::span<const std::uint8_t> code, std::string_view lines);
   void call_entry(codegen::RuntimeEntry entry);
   void jump_entry(codegen::RuntimeEntry entry);
-  x86::Mem entry_mem(codegen::RuntimeEntry entry);
+  FrameMem entry_mem(codegen::RuntimeEntry entry);
 
   // Memory (emit_memory.cpp).
-  x86::Mem address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
+  GuestMem address(const Inst& inst, std::int32_t disp, std::uint32_t size, const FaultPoint& point);
   Reg address_base(const Inst& inst);
   [[gnu::noinline]] void load_int(const Inst& inst, std::uint32_t size, bool is_signed);
   [[gnu::noinline]] void store_int(const Inst& inst, std::uint32_t size);
