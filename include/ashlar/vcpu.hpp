@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 
 #include <ashlar/export.hpp>
 #include <ashlar/memory.hpp>
@@ -24,6 +25,7 @@ class ASHLAR_API Vcpu {
   ~Vcpu();
   Vcpu(const Vcpu&) = delete;
   Vcpu& operator=(const Vcpu&) = delete;
+  static void operator delete(Vcpu* vcpu, std::destroying_delete_t) noexcept;
 
   /// The value of slot `index` (precondition: index < layout.slots.size()). Float slots give their bits.
   std::uint64_t slot(unsigned index) const noexcept {
@@ -72,6 +74,10 @@ class ASHLAR_API Vcpu {
     frame_->cold().engine = data;
     destroy_engine_data_ = destroy;
   }
+  /// The engine's: room for that data next to the frame, aligned to a cache line. Where there are thousands of
+  /// vCPUs, what a run touches of one is in adjacent lines of one page as a rule.
+  static constexpr std::size_t kEngineRoom = 320;
+  void* engine_room() noexcept { return engine_room_; }
 
   FlatMemory* memory() const noexcept { return memory_; }
   const StateLayout& layout() const noexcept { return *layout_; }
@@ -84,7 +90,7 @@ class ASHLAR_API Vcpu {
  private:
   Vcpu() = default;
   VcpuFrame* frame_ = nullptr;
-  void* allocation_ = nullptr;
+  void* engine_room_ = nullptr;
   void (*destroy_engine_data_)(void*) noexcept = nullptr;
   std::atomic<const void*> missing_jump_cache_{nullptr};
   FlatMemory* memory_ = nullptr;

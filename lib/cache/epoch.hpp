@@ -13,8 +13,9 @@
 
 namespace ashlar::cache {
 
-/// One who reads shared structures without locks. Used by one thread at a time.
-class alignas(64) EpochParticipant {
+/// One who reads shared structures without locks. Used by one thread at a time; its owner sees that nobody
+/// else writes to its cache line.
+class EpochParticipant {
  private:
   friend class EpochDomain;
   static constexpr std::uint64_t kIdle = std::numeric_limits<std::uint64_t>::max();

@@ -38,8 +38,8 @@ enum class HostExit : std::uint64_t {
                  ///< fault_addr/info are set
 };
 
-/// Registers at a fault, by host register number. Lives in the engine's data of a vCPU; VcpuCold::dump points
-/// to it.
+/// Registers at a fault, by host register number. Lives in the engine's tables of a vCPU that runs;
+/// VcpuCold::dump points to it.
 struct RegisterDump {
   std::uint64_t gpr[32];
   std::uint64_t vec[32];  ///< low 64 bits

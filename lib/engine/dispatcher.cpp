@@ -238,7 +238,7 @@ ExecutionResult Dispatcher::run() {
     codegen::JumpCache* jumps = nullptr;
     if (mine_ != nullptr) {
       flavour_.plan = jit_->plan_number();
-      jumps = &mine_->select(session_.data().tables(), key.mode, flavour_);
+      jumps = &JitVcpu::select(frame_, session_.data().tables(), key.mode, flavour_);
       if (session_.attention()) continue;
     }
     const Choice choice = choose(key, asked_from);
@@ -302,6 +302,7 @@ ExecutionResult Dispatcher::run() {
           case ExitKind::attention:
             break;
           case ExitKind::fuel:
+            if (frame_.hot.fuel <= 0) break;
             if (auto stopped = interpret_one(0, nullptr)) return *stopped;
             break;
           case ExitKind::stop:
@@ -437,7 +438,7 @@ void Dispatcher::enter(const Translation& translation, std::uint64_t mode) {
   jit_->begin_floats(frame_, mode);
   session_.stats().add(Stat::jit_entries);
   const RegisterPlan& plan = jit_->plan(translation.flavour().plan);
-  mine_->follow(plan);
+  mine_->follow(frame_, plan);
   plan.enter_linked(&frame_, translation.code());
   Jit::end_floats(frame_);
   // Emitted code does not follow the mode: it is the same in all blocks that are linked.
@@ -476,7 +477,7 @@ std::optional<ExecutionResult> Dispatcher::recover(std::uint64_t mode) {
   if (!check) mem::abandon_store_conditional(cold, reinterpret_cast<const void*>(cold.fault_addr));
   std::span<const codegen::Resident> residents = ref.in->residents();
   if (residents.empty() && ref.in->flavour().linked) residents = jit_->plan(ref.in->flavour().plan).residents;
-  codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(), residents, mine_->dump());
+  codegen::restore_frame(frame_, *ref.site, ref.in->write_backs(), residents, session_.data().tables().dump);
   const BlockKey key = ref.in->key();
   session_.float_env().leave(frame_);
   const IrCache::Got got = session_.find(key);

@@ -113,9 +113,10 @@ VcpuData& VcpuData::bind(Vcpu& vcpu, ExecutionContext::Impl& context) {
   if (vcpu.layout().slots.size() < frontend.layout().slots.size()) {
     fatal("a vCPU was created with fewer state slots than the context's front end has");
   }
-  auto data = std::make_unique<VcpuData>(context, vcpu, context.registry());
-  VcpuData& bound = *data;
-  vcpu.set_engine_data(data.release(), [](void* old) noexcept { delete static_cast<VcpuData*>(old); });
+  // Another context's data goes first: it is in the same place.
+  vcpu.set_engine_data(nullptr, nullptr);
+  auto& bound = *new (vcpu.engine_room()) VcpuData(context, vcpu, context.registry());
+  vcpu.set_engine_data(&bound, [](void* old) noexcept { static_cast<VcpuData*>(old)->~VcpuData(); });
   vcpu.frame().cold().helpers = frontend.helpers().data();
   return bound;
 }
@@ -142,12 +143,7 @@ void VcpuData::forget() noexcept {
   tables_->generation = registry_->generation();
   if (tables_->singles != nullptr) tables_->singles->clear();
   for (const auto& table : tables_->blocks) table->blocks.clear();
-  if (jit_ != nullptr) {
-    jit_->forget(*tables_);
-  } else {
-    tables_->translations.clear();
-    tables_->current_translations = nullptr;
-  }
+  JitVcpu::forget(*tables_);
 }
 
 void VcpuData::find_singles() {
@@ -155,9 +151,14 @@ void VcpuData::find_singles() {
   singles_ = &**tables_->singles;
 }
 
+void VcpuData::borrow() {
+  tables_ = registry_->tables();
+  vcpu_.frame().cold().dump = &tables_->dump;
+}
+
+/// The frame's jump cache stays: whoever enters code that looks at it has selected it anew.
 void VcpuData::lend() noexcept {
   singles_ = nullptr;
-  if (jit_ != nullptr) jit_->put_away();
   registry_->give(std::move(tables_));
 }
 

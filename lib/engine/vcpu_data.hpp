@@ -69,8 +69,9 @@ class VcpuRegistry {
   LiveStats* stats_;
 };
 
-/// Used by the thread that runs the vCPU, but for what the registry does.
-class VcpuData {
+/// Used by the thread that runs the vCPU, but for what the registry does. In the vCPU's own allocation,
+/// behind its frame; a run touches its first line and the first one of the counters.
+class alignas(64) VcpuData {
  public:
   VcpuData(ExecutionContext::Impl& context, Vcpu& vcpu, std::shared_ptr<VcpuRegistry> registry);
   ~VcpuData();
@@ -94,7 +95,7 @@ class VcpuData {
 
   void begin() {
     if (tables_ == nullptr) [[unlikely]]
-      tables_ = registry_->tables();
+      borrow();
   }
   void end() noexcept {
     if (registry_->crowded()) [[unlikely]]
@@ -136,8 +137,8 @@ class VcpuData {
   }
   /// What the context's JIT keeps with this vCPU; made when first asked for. Precondition: jit.available().
   JitVcpu& jit(Jit& jit) {
-    if (jit_ == nullptr) jit_ = std::make_unique<JitVcpu>(jit, vcpu_);
-    return *jit_;
+    if (!jit_.ready()) jit_.set_up(jit, vcpu_);
+    return jit_;
   }
   /// Empties the tables.
   void forget() noexcept;
@@ -148,16 +149,18 @@ class VcpuData {
   static VcpuData& bind(Vcpu& vcpu, ExecutionContext::Impl& context);
   interp::JumpTable& choose_table(std::uint64_t mode, RoundingMode rounding);
   void find_singles();
+  void borrow();
   void lend() noexcept;
 
   ExecutionContext::Impl* context_;         ///< null once the context is gone
   VcpuTables::Singles* singles_ = nullptr;  ///< in tables_: every look-up less is some percent of a call
   Vcpu& vcpu_;
   std::unique_ptr<VcpuTables> tables_;
-  std::unique_ptr<JitVcpu> jit_;
-  const std::shared_ptr<VcpuRegistry> registry_;
+  JitVcpu jit_;
   cache::EpochParticipant participant_;
+  const std::shared_ptr<VcpuRegistry> registry_;
   StatsCell stats_;
 };
+static_assert(sizeof(VcpuData) <= Vcpu::kEngineRoom);
 
 }  // namespace ashlar::engine

@@ -58,6 +58,8 @@ struct VcpuTables {
   std::unique_ptr<ZeroPages<Singles>> singles;  ///< null: none has been run
   TranslationBuffers buffers;
   IrBlock::Once once;
+  /// Of faults in emitted code.
+  codegen::RegisterDump dump{};
   /// The flush (VcpuRegistry::generation) since which nothing stale has been entered.
   std::uint64_t generation = 0;
 

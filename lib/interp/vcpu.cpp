@@ -1,5 +1,6 @@
-// Creating vCPUs: one aligned allocation for temporaries, the frame's two headers and the state slots. Here
-// because this is the lowest room that may see both the vCPU and its memory.
+// Creating vCPUs: one aligned allocation for temporaries, the frame's two headers, the state slots, the Vcpu
+// and the engine's data of it. Here because this is the lowest room that may see both the vCPU and its
+// memory.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,15 @@
 #include "mem/reservations.hpp"
 
 namespace ashlar {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kWordsBelow = ir::Value::kMaxTemps + ir::Value::kColdWords;
+static_assert(kWordsBelow * 8 % kAlignment == 0, "the base is as aligned as the allocation");
+
+constexpr std::size_t lines(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
 
 Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory* memory) {
   const std::size_t slots = layout.slots.size();
@@ -36,24 +46,18 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory
     return Error{ErrorCode::out_of_memory, "the host refuses address space for a vCPU without memory"};
   }
 
-  constexpr std::size_t kAlignment = 64;
-  constexpr std::size_t kWordsBelow = ir::Value::kMaxTemps + ir::Value::kColdWords;
-  static_assert(kWordsBelow * 8 % kAlignment == 0, "the base is as aligned as the allocation");
   const std::size_t words = kWordsBelow + static_cast<std::size_t>(ir::Value::kFirstSlotWord) + slots;
-  const std::size_t bytes = (words * 8 + kAlignment - 1) / kAlignment * kAlignment;
-  void* const allocation = std::aligned_alloc(kAlignment, bytes);
+  const std::size_t frame_bytes = lines(words * 8);
+  const std::size_t bytes = frame_bytes + lines(sizeof(Vcpu)) + lines(kEngineRoom);
+  auto* const allocation = static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes));
   if (allocation == nullptr) return Error{ErrorCode::out_of_memory, "no memory for a vCPU"};
   std::memset(allocation, 0, bytes);
 
-  std::unique_ptr<Vcpu> vcpu(new (std::nothrow) Vcpu);
-  if (vcpu == nullptr) {
-    std::free(allocation);
-    return Error{ErrorCode::out_of_memory, "no memory for a vCPU"};
-  }
-  vcpu->allocation_ = allocation;
+  std::unique_ptr<Vcpu> vcpu(new (allocation + frame_bytes) Vcpu);
+  vcpu->engine_room_ = allocation + frame_bytes + lines(sizeof(Vcpu));
   vcpu->memory_ = memory;
   vcpu->layout_ = &layout;
-  std::byte* const frame = static_cast<std::byte*>(allocation) + kWordsBelow * 8;
+  std::byte* const frame = allocation + kWordsBelow * 8;
   new (frame - sizeof(VcpuCold)) VcpuCold{};
   vcpu->frame_ = new (frame) VcpuFrame{};
   VcpuFrame& made = *vcpu->frame_;
@@ -68,9 +72,12 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(const StateLayout& layout, FlatMemory
   return vcpu;
 }
 
-Vcpu::~Vcpu() {
-  if (frame_ != nullptr) set_engine_data(nullptr, nullptr);
-  std::free(allocation_);
+Vcpu::~Vcpu() { set_engine_data(nullptr, nullptr); }
+
+void Vcpu::operator delete(Vcpu* vcpu, std::destroying_delete_t) noexcept {
+  std::byte* const allocation = reinterpret_cast<std::byte*>(vcpu->frame_) - kWordsBelow * 8;
+  vcpu->~Vcpu();
+  std::free(allocation);
 }
 
 }  // namespace ashlar

@@ -64,14 +64,15 @@ class alignas(64) RunQueue {
     return nullptr;
   }
   /// Where so many wait that they are no longer in the processor's caches when their turn comes: what the
-  /// next ones will touch is fetched during the slices before theirs, pointer by pointer.
-  void fetch_ahead() {
-    constexpr std::size_t kMany = 64;
+  /// next ones will touch is fetched during the slices before theirs, the task first, which says where the
+  /// vCPU is.
+  void fetch_ahead() const noexcept {
+    constexpr std::size_t kMany = 64, kTask = 4, kVcpu = 1;
     if (size() < kMany) return;
     for (std::size_t i = kPriorities; i-- > 0;) {
       if (waiting_[i].size() < kMany) continue;
-      for (std::size_t distance = 0; distance < Task::kStages; ++distance)
-        waiting_[i][distance]->fetch(Task::kStages - 1 - distance);
+      waiting_[i][kTask]->fetch();
+      waiting_[i][kVcpu]->fetch_vcpu();
       return;
     }
   }

@@ -15,40 +15,37 @@
 
 #include <ashlar/scheduler.hpp>
 
-#include "engine/vcpu_data.hpp"
-
 namespace ashlar::sched {
 
-/// Run by one thread at a time; cancelled and waited for by any.
-class Task {
+/// Run by one thread at a time; cancelled and waited for by any. A slice touches the first line alone.
+class alignas(64) Task {
  public:
   Task(Vcpu& vcpu, const RunLimits& limits, RunOptions options)
-      : vcpu_(vcpu), limits_(limits), options_(std::move(options)) {}
+      : vcpu_(vcpu),
+        frame_(&vcpu.frame()),
+        fuel_(limits.fuel.value_or(~std::uint64_t{0})),
+        priority_(options.priority),
+        options_(std::move(options)) {}
 
-  RunPriority priority() const noexcept { return options_.priority; }
-  const RunOptions& options() const noexcept { return options_; }
-  Vcpu& vcpu() noexcept { return vcpu_; }
+  RunPriority priority() const noexcept { return priority_; }
 
-  /// Has the processor fetch what a slice will touch, stage by stage: each but the first reads what the one
-  /// before has asked for. While it waits in a queue that the caller has locked.
-  static constexpr std::size_t kStages = 4;
-  void fetch(std::size_t stage) noexcept {
+  /// Has the processor fetch what a slice will touch: the task itself, and the vCPU, which reads the task.
+  /// While it waits in a queue that the caller has locked.
+  void fetch() const noexcept { __builtin_prefetch(this, 1); }
+  void fetch_vcpu() const noexcept {
     const auto lines = [](const void* from, std::size_t bytes) {
       for (std::size_t at = 0; at < bytes; at += 64)
         __builtin_prefetch(static_cast<const char*>(from) + at, 1);
     };
-    switch (stage) {
-      case 0:
-        return lines(this, sizeof(Task));
-      case 1:
-        return lines(&vcpu_, sizeof(Vcpu));
-      case 2: {
-        constexpr std::size_t kSlots = 256;  // about; the neighbours do no harm
-        return lines(&vcpu_.frame().cold(), sizeof(VcpuCold) + sizeof(VcpuHot) + kSlots);
-      }
-      default:
-        if (const void* const data = vcpu_.frame().cold().engine) lines(data, sizeof(engine::VcpuData));
-    }
+    // About the slots of a guest with integer and float registers, if it has so many.
+    constexpr std::size_t kSlots = 512;
+    constexpr std::size_t kBehind = 128;  // engine::VcpuData's pointers and first counters
+    const auto* const frame = reinterpret_cast<const char*>(frame_);
+    const char* const end = reinterpret_cast<const char*>(&vcpu_);
+    const char* const slots = frame + sizeof(VcpuHot);
+    const char* const begin = frame - sizeof(VcpuCold);
+    lines(begin, static_cast<std::size_t>(std::min(end, slots + kSlots) - begin));
+    lines(end, 64 + kBehind);
   }
 
   /// Before it is queued: who is resumed at the end, instead of waking waiters alone.
@@ -63,30 +60,31 @@ class Task {
   enum class Slice : std::uint8_t { again, over, hand_off };
   /// One slice of at most `fuel` instructions. `over`: finish() is to be called.
   Slice run_slice(ExecutionEngine& engine, std::uint64_t fuel) {
-    // Whoever cancels from here on halts the vCPU.
-    if ((state_.fetch_or(kRunning, std::memory_order_acq_rel) & kCancelled) != 0) return cancelled();
+    // Whoever cancels from here on has halted the vCPU, or will.
+    if (is_cancelled()) return cancelled();
     RunLimits slice;
-    slice.fuel = limits_.fuel ? std::min(fuel, *limits_.fuel - result_.instructions) : fuel;
+    slice.fuel = std::min(fuel, fuel_ - done_);
     ExecutionResult result;
     try {
       result = engine.run(vcpu_, slice);
     } catch (...) {
       failure_ = std::current_exception();
+      return Slice::over;
     }
-    const std::uint32_t state = state_.fetch_and(~kRunning, std::memory_order_acq_rel);
-    result.instructions += result_.instructions;
+    done_ += result.instructions;
+    tier_ = result.tier;
+    if (is_cancelled()) return cancelled();
+    if (result.reason == ExitReason::fuel && done_ < fuel_) return Slice::again;
+    result.instructions = done_;
     result_ = result;
-    if (failure_ != nullptr) return Slice::over;
-    if ((state & kCancelled) != 0) return cancelled();
-    if (result.reason == ExitReason::fuel)
-      return limits_.fuel && result.instructions >= *limits_.fuel ? Slice::over : Slice::again;
+    if (result.reason == ExitReason::fuel) return Slice::over;
     if (!options_.on_stop) return Slice::over;
     try {
       switch (options_.on_stop(vcpu_, result_)) {
         case StopAction::finish:
           return Slice::over;
         case StopAction::resume:
-          return limits_.fuel && result.instructions >= *limits_.fuel ? out_of_fuel() : Slice::again;
+          return done_ >= fuel_ ? out_of_fuel() : Slice::again;
         case StopAction::hand_off:
           return options_.blocking ? Slice::hand_off : Slice::over;
       }
@@ -103,13 +101,15 @@ class Task {
       failure_ = std::current_exception();
       return false;
     }
-    return !(limits_.fuel && result_.instructions >= *limits_.fuel) || out_of_fuel() != Slice::over;
+    return done_ < fuel_ || out_of_fuel() != Slice::over;
   }
   /// Its end without another slice.
   Slice cancelled() {
+    result_ = {};
     result_.reason = ExitReason::halted;
+    result_.tier = tier_;
     result_.next = vcpu_.key();
-    result_.fault = {};
+    result_.instructions = done_;
     return Slice::over;
   }
 
@@ -119,7 +119,7 @@ class Task {
     {
       std::lock_guard lock(mutex_);
       // A halt that came too late for the last slice is not for the owner's next run.
-      if ((state_.load(std::memory_order_acquire) & kCancelled) != 0)
+      if (is_cancelled())
         vcpu_.frame().hot.attention.fetch_and(~std::uint32_t{kAttendHalt}, std::memory_order_seq_cst);
       state_.fetch_or(kOver, std::memory_order_acq_rel);
       over_.notify_all();
@@ -148,7 +148,8 @@ class Task {
     std::lock_guard lock(mutex_);
     const std::uint32_t before = state_.fetch_or(kCancelled, std::memory_order_acq_rel);
     if ((before & kOver) != 0) return false;
-    if ((before & kRunning) != 0) vcpu_.request_halt();
+    // Whether it is in a slice now or not: that slices need not say so is worth two locked instructions each.
+    vcpu_.request_halt();
     return true;
   }
 
@@ -165,14 +166,21 @@ class Task {
     return Slice::over;
   }
 
-  static constexpr std::uint32_t kRunning = 1, kCancelled = 2, kOver = 4;
+  bool is_cancelled() const noexcept { return (state_.load(std::memory_order_acquire) & kCancelled) != 0; }
+
+  static constexpr std::uint32_t kCancelled = 1, kOver = 2;
 
   Vcpu& vcpu_;
-  const RunLimits limits_;
-  const RunOptions options_;
+  VcpuFrame* const frame_;
+  const std::uint64_t fuel_;  ///< all ones: no limit
+  std::uint64_t done_ = 0;    ///< instructions
   std::atomic<std::uint32_t> state_{0};
-  ExecutionResult result_;
+  const RunPriority priority_;
+  Tier tier_ = Tier::none;  ///< of the last slice
+  // From here on what a slice does not touch that is followed by another.
   std::exception_ptr failure_;
+  const RunOptions options_;
+  ExecutionResult result_;
   std::coroutine_handle<> continuation_;
   std::optional<std::stop_callback<Cancel>> on_stop_;
   mutable std::mutex mutex_;
