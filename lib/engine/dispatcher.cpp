@@ -241,7 +241,8 @@ ExecutionResult Dispatcher::run() {
       jumps = &JitVcpu::select(frame_, session_.data().tables(), key.mode, flavour_);
       if (session_.attention()) continue;
     }
-    const Choice choice = choose(key, asked_from);
+    Translation* const known = jumps != nullptr ? find_known(key) : nullptr;
+    const Choice choice = known != nullptr ? Choice{known, {}, {}, true, false} : choose(key, asked_from);
     if (choice.translation == nullptr) {
       from = nullptr;
       IrBlock* const previous = std::exchange(interpreted_from, nullptr);
@@ -274,6 +275,7 @@ ExecutionResult Dispatcher::run() {
     } else {
       JitVcpu::enter(*jumps, *choice.translation);
     }
+    session_.data().tables().current_translations->entered_at(key.addr) = choice.translation;
     from = nullptr;
     asked_from = From::elsewhere;
     enter(*choice.translation, key.mode);
@@ -347,6 +349,13 @@ void Dispatcher::execute_one(BlockKey key, std::span<const BlockKey>& due, Execu
   if (result.reason == ExitReason::block_done && session_.attention() && session_.attend()) [[unlikely]]
     result.reason = ExitReason::halted;
   result.next = session_.key();
+}
+
+inline Translation* Dispatcher::find_known(const BlockKey& key) {
+  if (selector_ != nullptr && selector_->preference() == TierPreference::interpreter) return nullptr;
+  Translation* const known = session_.data().tables().current_translations->known(key.addr);
+  if (known != nullptr) jit_->code().touch(*known);
+  return known;
 }
 
 inline Translation* Dispatcher::find_compiled(BlockKey key) {

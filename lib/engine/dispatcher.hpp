@@ -86,6 +86,9 @@ class Dispatcher {
     return (from == From::elsewhere || from == From::emitted) && selector_->rules().threshold() > 1;
   }
   Choice choose(const BlockKey& key, From from);
+  /// A translation that the vCPU's tables know by themselves, or null. Precondition: the tables are selected
+  /// for the key's mode. Without counters the policy would have it, too.
+  cache::Translation* find_known(const BlockKey& key);
   Choice choose_by_policy(const BlockKey& key, From from);
   /// Whether the block, which the interpreter does not have, is due to be compiled nevertheless.
   bool compiles_next(const BlockKey& key, const TierCounters& counters, const TierRules& rules);

@@ -1,6 +1,8 @@
 // What the JIT keeps with a vCPU: the way to its jump caches. For the engine's own files.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include <ashlar/vcpu.hpp>
@@ -60,6 +62,7 @@ class JitVcpu {
     for (const auto& table : tables.translations) {
       table->cache.clear();
       table->cache->begin();
+      std::fill(std::begin(table->entered), std::end(table->entered), nullptr);
     }
   }
 

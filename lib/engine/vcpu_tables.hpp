@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -34,6 +35,18 @@ struct VcpuTables {
     std::uint64_t mode = 0;
     cache::Flavour flavour;
     ZeroPages<codegen::JumpCache> cache;
+
+    /// Those that the dispatcher has entered: runs that are short come back to the same ones.
+    static constexpr std::size_t kEntered = 64;
+    cache::Translation* entered[kEntered] = {};
+    cache::Translation*& entered_at(GuestAddr addr) noexcept {
+      return entered[(addr.value >> 1 ^ addr.value >> 7) % kEntered];
+    }
+    /// Null: not here.
+    cache::Translation* known(GuestAddr addr) noexcept {
+      cache::Translation* const found = entered_at(addr);
+      return found != nullptr && found->key().addr == addr ? found : nullptr;
+    }
   };
   /// Translations for execute_block, of any mode.
   struct Singles {
@@ -73,14 +86,18 @@ struct VcpuTables {
 };
 
 /// Tables that nobody uses. Thread-safe. Each thread has a place of its own for those that it has given last,
-/// as far as there are places: the warmest, and without a lock.
+/// as far as there are places: the warmest, and without a locked instruction.
 class SpareTables {
  public:
   ~SpareTables() { clear(); }
   /// Null: there are none.
   std::unique_ptr<VcpuTables> take() {
-    if (VcpuTables* const mine = place().exchange(nullptr, std::memory_order_acquire))
-      return std::unique_ptr<VcpuTables>(mine);
+    if (Place* const mine = place()) {
+      if (VcpuTables* const tables = mine->get()) {
+        mine->set(nullptr);
+        return std::unique_ptr<VcpuTables>(tables);
+      }
+    }
     std::lock_guard lock(mutex_);
     if (spare_.empty()) return nullptr;
     auto taken = std::move(spare_.back());
@@ -88,26 +105,59 @@ class SpareTables {
     return taken;
   }
   void give(std::unique_ptr<VcpuTables> tables) {
-    std::unique_ptr<VcpuTables> other(place().exchange(tables.release(), std::memory_order_acq_rel));
-    if (other == nullptr) return;
+    Place* const mine = place();
+    if (mine != nullptr && mine->get() == nullptr) {
+      mine->set(tables.release());
+      return;
+    }
     std::lock_guard lock(mutex_);
-    spare_.push_back(std::move(other));
+    spare_.push_back(std::move(tables));
   }
+  /// Nobody takes or gives meanwhile.
   void clear() noexcept {
-    for (Place& place : places_) delete place.tables.exchange(nullptr, std::memory_order_acquire);
+    for (Place& place : places_) {
+      delete place.get();
+      place.set(nullptr);
+    }
     std::lock_guard lock(mutex_);
     spare_.clear();
   }
 
  private:
+  /// One thread at a time uses it; the next one comes by the same ThreadNumber.
   struct alignas(64) Place {
+    VcpuTables* get() const noexcept { return tables.load(std::memory_order_relaxed); }
+    void set(VcpuTables* to) noexcept { tables.store(to, std::memory_order_relaxed); }
     std::atomic<VcpuTables*> tables{nullptr};
   };
   static constexpr unsigned kPlaces = 16;
-  std::atomic<VcpuTables*>& place() noexcept {
-    static std::atomic<unsigned> threads{0};
-    thread_local const unsigned thread = threads.fetch_add(1, std::memory_order_relaxed);
-    return places_[thread % kPlaces].tables;
+  /// A number below kPlaces that no other thread has while this one lives, if there is one left.
+  class ThreadNumber {
+   public:
+    ThreadNumber() noexcept {
+      std::uint32_t taken = taken_.load(std::memory_order_relaxed);
+      do {
+        number_ = static_cast<unsigned>(std::countr_one(taken));
+        if (number_ >= kPlaces) return;
+      } while (!taken_.compare_exchange_weak(taken, taken | std::uint32_t{1} << number_,
+                                             std::memory_order_acquire, std::memory_order_relaxed));
+    }
+    ~ThreadNumber() {
+      if (number_ < kPlaces) taken_.fetch_and(~(std::uint32_t{1} << number_), std::memory_order_release);
+      number_ = kPlaces;
+    }
+    ThreadNumber(const ThreadNumber&) = delete;
+    ThreadNumber& operator=(const ThreadNumber&) = delete;
+    unsigned value() const noexcept { return number_; }
+
+   private:
+    static inline std::atomic<std::uint32_t> taken_{0};
+    unsigned number_ = kPlaces;
+  };
+  /// Null: the thread has none.
+  Place* place() noexcept {
+    thread_local const ThreadNumber thread;
+    return thread.value() < kPlaces ? &places_[thread.value()] : nullptr;
   }
 
   Place places_[kPlaces];
