@@ -74,8 +74,8 @@ class ASHLAR_API Vcpu {
     frame_->cold().engine = data;
     destroy_engine_data_ = destroy;
   }
-  /// The engine's: room for that data next to the frame, aligned to a cache line. Where there are thousands of
-  /// vCPUs, what a run touches of one is in adjacent lines of one page as a rule.
+  /// The engine's: room for that data next to the frame, aligned to a cache line. Where there are thousands
+  /// of vCPUs, what a run touches of one is in adjacent lines of one page as a rule.
   static constexpr std::size_t kEngineRoom = 320;
   void* engine_room() noexcept { return engine_room_; }
 
