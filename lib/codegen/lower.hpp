@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <ashlar/ir.hpp>
 
@@ -17,11 +18,12 @@ void lower(const ir::Block& block, Emitter& emitter) {
   const auto boundaries = block.boundaries();
   const ir::Boundary* boundary = boundaries.data();
   const ir::Boundary* const last = boundary + boundaries.size();
+  std::uint32_t number = 0;  // of the boundary
   emitter.begin_block();
   for (std::size_t i = 0; i < insts.size(); ++i) {
-    emitter.begin_instruction(i);
+    if (i != 0) emitter.next_instruction();
     if (boundary != last && boundary->first_inst <= i) {
-      do emitter.begin_guest_instruction(*boundary++);
+      do emitter.begin_guest_instruction(*boundary++, number++);
       while (boundary != last && boundary->first_inst <= i);
       emitter.end_boundaries();
     }

@@ -167,8 +167,11 @@ class RegisterCache {
   /// Ends an instruction: unlocks, frees scratch registers and values that nobody reads again.
   void end_instruction() {
     locked_ = 0;
-    free_ |= taken_ & cacheable_;
-    taken_ = 0;
+    if (taken_ != 0) {
+      free_ |= taken_ & cacheable_;
+      taken_ = 0;
+    }
+    if ((expiring_ & cacheable_) == 0) return;
     for (std::uint64_t held = expiring_ & cacheable_ & ~free_; held != 0; held &= held - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(held))};
       const ir::Value value = values_[r.id];
@@ -441,7 +444,7 @@ class RegisterCache {
   /// Operands that die here may give their registers to the destination (two-address hosts cope with the
   /// aliasing).
   void release_dead_operands() {
-    std::uint64_t set = locked_ & cacheable_ & ~taken_;
+    std::uint64_t set = locked_ & expiring_ & cacheable_ & ~taken_;
     while (set != 0) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       set &= set - 1;

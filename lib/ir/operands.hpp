@@ -2,7 +2,6 @@
 // the register allocator, which ask for every instruction.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,12 +18,6 @@ struct WordIndex {
   static constexpr int kCount = kBias + Value::kFirstSlotWord + Value::kMaxSlots;
   static constexpr int of(Value v) { return v.word + kBias; }
 
-  /// Index of one more word, for operands that an instruction has not.
-  static constexpr std::size_t kNone = kCount;
-  /// `of(v)`, or kNone where there is no operand; without a branch.
-  static constexpr std::size_t or_none(Value v) {
-    return std::min<std::size_t>(static_cast<std::uint32_t>(of(v)), kNone);
-  }
   /// Another index, less dense, which operands that an instruction has not have, too: below kMasked, without
   /// a branch, and that of none is no other's.
   static constexpr std::size_t kMasked = 1024;

@@ -15,7 +15,6 @@ using ir::Inst;
 using ir::Opcode;
 using ir::OpInfo;
 using ir::Value;
-using ir::WordIndex;
 
 namespace {
 
@@ -337,9 +336,9 @@ void Optimiser::forward(std::span<const ir::Boundary> boundaries) {
       if (inst.op == Opcode::mov64 && inst.dst == inst.a) replace(inst, Inst{});
       f = &facts_of(inst.op);
     }
-    words_[WordIndex::or_none(inst.a)].read = true;
-    words_[WordIndex::or_none(inst.b)].read = true;
-    if (f->op.reads_c) words_[WordIndex::or_none(inst.c())].read = true;
+    words_[index(inst.a)].read = true;
+    words_[index(inst.b)].read = true;
+    if (f->op.reads_c) words_[index(inst.c())].read = true;
     stretch_ = static_cast<std::uint16_t>(stretch_ + f->op.observer);
     // A helper may write any slot.
     if (inst.op == Opcode::call_helper) forget();
@@ -701,9 +700,9 @@ void Optimiser::backward() {
       fate = {serial_, f.op.observer ? 0 : stretch, false};
     }
     const Fate read{serial_, 0, true};
-    fates_[WordIndex::or_none(inst.a)] = read;
-    fates_[WordIndex::or_none(inst.b)] = read;
-    if (f.op.reads_c) fates_[WordIndex::or_none(inst.c())] = read;
+    fates_[index(inst.a)] = read;
+    fates_[index(inst.b)] = read;
+    if (f.op.reads_c) fates_[index(inst.c())] = read;
   }
 }
 

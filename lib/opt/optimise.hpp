@@ -66,7 +66,7 @@ class Optimiser {
   };
   const Word& word(ir::Value v) const;
   std::uint64_t constant_of(ir::Value v) const { return v.is_zero() ? 0 : constants_[index(v)]; }
-  static std::size_t index(ir::Value v) { return static_cast<std::size_t>(ir::WordIndex::of(v)); }
+  static std::size_t index(ir::Value v) { return ir::WordIndex::masked(v); }
 
   bool peel(const ir::Block& block);
   void forward(std::span<const ir::Boundary> boundaries);
@@ -94,15 +94,16 @@ class Optimiser {
   std::vector<ir::Inst> packed_;
   std::vector<std::uint32_t> origin_;
   std::vector<ir::Boundary> boundaries_;
-  std::array<Word, ir::WordIndex::kCount + 1> words_{};
-  std::array<std::uint64_t, ir::WordIndex::kCount> constants_{};
+  // By `index`.
+  std::array<Word, ir::WordIndex::kMasked> words_{};
+  std::array<std::uint64_t, ir::WordIndex::kMasked> constants_{};
   /// For the backward pass: what becomes of the word's value.
   struct Fate {
     std::uint32_t serial = 0;   ///< of the block that the rest is about
     std::uint32_t stretch = 0;  ///< the stretch without observers in which it is replaced, 0 for none
     bool read = false;          ///< before it is replaced
   };
-  std::array<Fate, ir::WordIndex::kCount + 1> fates_{};
+  std::array<Fate, ir::WordIndex::kMasked> fates_{};
   std::uint32_t serial_ = 0;
   std::uint16_t stretch_ = 0;
   std::uint16_t loop_head_ = 0;

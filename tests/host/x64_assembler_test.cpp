@@ -286,6 +286,8 @@ TEST_CASE("sums and increments have asmjit's bytes") {
     }
     two.both([&](auto& as) { as.add(x86::qword_ptr(x86::gpq(to)), Imm(1)); },
              [&](auto& as) { as.increment_at(to); });
+    const auto cond = static_cast<x86::CondCode>(to);
+    two.both([&](auto& as) { as.emit(I::setccFromCond(cond), x86::al); }, [&](auto& as) { as.set_al(cond); });
   }
   CHECK(two.compared > 5000);
 }

@@ -221,10 +221,11 @@ Reg Emitter::register_with_constant(std::uint64_t value) const {
   if (loop_ != nullptr) return Reg{};  // by now registers are as they are outside
   const auto insts = block_->insts();
   constexpr std::size_t kFar = 4;
-  for (std::size_t i = index_; i-- > 0 && index_ - i <= kFar;) {
+  const std::size_t index = this->index();
+  for (std::size_t i = index; i-- > 0 && index - i <= kFar;) {
     const Inst& inst = insts[i];
     if (inst.op != ir::Opcode::const64 || inst.imm64() != value) continue;
-    for (std::size_t later = i + 1; later < index_; ++later)
+    for (std::size_t later = i + 1; later < index; ++later)
       if (insts[later].dst == inst.dst) return Reg{};
     return cache_.where(inst.dst);
   }

@@ -43,14 +43,14 @@ class Emitter : public EmitterBase {
 #undef ASHLAR_OP
 
   // For codegen::lower: what of the base looks after judged instructions first.
-  void begin_guest_instruction(const ir::Boundary& boundary) {
+  void begin_guest_instruction(const ir::Boundary& boundary, std::uint32_t number) {
     if (!judged_.empty() && (boundary.join || !goes_on_judged(block_->insts()[boundary.first_inst])))
       end_judgement();
-    EmitterBase::begin_guest_instruction(boundary);
+    EmitterBase::begin_guest_instruction(boundary, number);
   }
-  void begin_instruction(std::size_t index) {
-    if (!judged_.empty() && !goes_on_judged(block_->insts()[index])) end_judgement();
-    EmitterBase::begin_instruction(index);
+  void next_instruction() {
+    if (!judged_.empty() && !goes_on_judged(block_->insts()[index() + 1])) end_judgement();
+    EmitterBase::next_instruction();
   }
 
   // For codegen::RegisterCache.

@@ -74,13 +74,10 @@ class EmitterBase {
 
   // For codegen::lower.
   void begin_block();
-  /// The next instruction; then the guest instructions that begin in front of it.
-  void begin_instruction(std::size_t index) {
-    index_ = index;
-    inst_plan_ = &(*plan_)[index];
-  }
-  void begin_guest_instruction(const ir::Boundary& boundary) {
-    guest_inst_ = static_cast<std::uint32_t>(&boundary - block_->boundaries().data());
+  /// From the first instruction, with which a block begins; then the guest instructions that begin in front.
+  void next_instruction() { ++inst_plan_; }
+  void begin_guest_instruction(const ir::Boundary& boundary, std::uint32_t number) {
+    guest_inst_ = number;
     if (boundary.join | heeds_boundaries_) heed_boundary(boundary);
   }
   void end_boundaries() {
@@ -106,6 +103,7 @@ class EmitterBase {
 
   // --- the instruction at hand
   const codegen::InstPlan& plan() const { return *inst_plan_; }
+  std::size_t index() const { return static_cast<std::size_t>(inst_plan_ - &(*plan_)[0]); }
   std::uint32_t here() const { return static_cast<std::uint32_t>(as_.offset()); }
   /// Where the assembler logs to, or null.
   Listing* listing() const { return static_cast<Listing*>(as_.logger()); }
@@ -251,8 +249,7 @@ class EmitterBase {
   asmjit::Label threshold_;               ///< where it leaves when it has been counted often enough
   std::uint64_t unfinished_at_head_ = 0;  ///< mask of the residents of which `knowledge_at_head_` says what
   std::array<Knowledge, 64> knowledge_at_head_{};  ///< has to be done to them whenever the block gets there
-  std::size_t index_ = 0;
-  const codegen::InstPlan* inst_plan_ = nullptr;  ///< of instruction `index_`
+  const codegen::InstPlan* inst_plan_ = nullptr;   ///< of the instruction at hand
   std::uint32_t guest_inst_ = 0;  ///< the number of the guest instruction that is being emitted
   std::vector<Site> sites_;
   bool annotates_ = false;         ///< somebody listens, or ways are counted

@@ -21,7 +21,7 @@ void EmitterBase<Emitter, Assembler>::start(const ir::Block& block, const codege
   options_ = options;
   out_ = &out;
   loop_ = loop;
-  begin_instruction(0);
+  inst_plan_ = &plan[0];
   guest_inst_ = 0;
   sites_.clear();
   cold_.clear();
@@ -200,7 +200,7 @@ void EmitterBase<Emitter, Assembler>::leave_by(std::size_t site) {
 template <typename Emitter, typename Assembler>
 auto EmitterBase<Emitter, Assembler>::fault_point() -> FaultPoint {
   FaultPoint point;
-  point.inst = static_cast<std::uint32_t>(index_);
+  point.inst = static_cast<std::uint32_t>(index());
   point.guest_inst = guest_inst_;
   point.write_back_begin = static_cast<std::uint32_t>(out_->write_backs.size());
   cache_.collect_inside(out_->write_backs);
@@ -461,7 +461,7 @@ void EmitterBase<Emitter, Assembler>::call_helper(const Inst& inst) {
   cache_.end_instruction();
   cache_.forget_all();
   self().forget_addresses();
-  const ir::Boundary* boundary = block_->boundary_of(index_);
+  const ir::Boundary* boundary = block_->boundary_of(index());
   self().set_up_helper(boundary != nullptr ? boundary->pc : block_->key().addr, inst.imm);
   self().call_entry(options_.linked ? RuntimeEntry::helper : RuntimeEntry::helper_single);
   cache_.forget_knowledge();

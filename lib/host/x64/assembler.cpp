@@ -117,7 +117,11 @@ class Assembler::Encoder {
   void distance(const Label& label) {
     OwnLabel& to = as_.labels_[label.id()];
     const auto here = static_cast<std::int32_t>(at_ - as_._bufferData);
-    if (to.at == kNowhere) to.last_use = as_.new_use({here, to.last_use});
+    if (to.at == kNowhere) {
+      if (as_.use_count_ == as_.uses_.size()) as_.uses_.resize(2 * as_.use_count_ + 64);
+      as_.uses_[as_.use_count_] = {here, to.last_use};
+      to.last_use = static_cast<std::int32_t>(as_.use_count_++);
+    }
     immediate(false, to.at - (here + 4));
   }
   /// A jump to a label: the short form if that is known to reach.
@@ -196,15 +200,6 @@ Assembler::Label Assembler::more_labels() {
   if (!own_labels_) return Base::newLabel();
   labels_.push_back({});
   return Label(label_count_++);
-}
-
-std::int32_t Assembler::new_use(Use use) {
-  if (use_count_ == uses_.size()) {
-    uses_.push_back(use);
-  } else {
-    uses_[use_count_] = use;
-  }
-  return static_cast<std::int32_t>(use_count_++);
 }
 
 asmjit::Error Assembler::bind(const Label& label) {
@@ -425,6 +420,11 @@ void Assembler::increment_at(std::uint32_t base) {
   Encoder code(*this);
   code.address_form(true, 0x83, number(Alu::add), base, kNoIndex, 0, 0);
   code.byte(1);
+}
+
+void Assembler::set_al(CondCode cond) {
+  if (!is_short()) return left_to(emit(I::setccFromCond(cond), asmjit::x86::al));
+  Encoder(*this).reg_form(false, 0x0f90 | static_cast<std::uint32_t>(cond), 0, 0);
 }
 
 void Assembler::test(bool wide, std::uint32_t a, std::uint32_t b) {

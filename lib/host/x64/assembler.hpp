@@ -142,6 +142,8 @@ class Assembler final : public asmjit::x86::Assembler {
   void store(GuestMem to, std::uint32_t from);
   /// Adds 1 to the 8 bytes that a register points at.
   void increment_at(std::uint32_t base);
+  /// al = `cond`.
+  void set_al(CondCode cond);
   void test(bool wide, std::uint32_t a, std::uint32_t b);
   void test(const Gp& a, const Gp& b) { test(a.isGpq(), a.id(), b.id()); }
   void test(const Mem& a, const Imm& b) { Base::test(a, b); }
@@ -220,7 +222,6 @@ class Assembler final : public asmjit::x86::Assembler {
   void set_limit();
   void make_space();
   Label more_labels();
-  std::int32_t new_use(Use use);
   void widen(asmjit::InstId id, std::uint32_t opcode, const Gp& to, const Gp& from);
   void widen(asmjit::InstId id, std::uint32_t opcode, const Gp& to, const Mem& from);
   void move_scalar(asmjit::InstId id, std::uint32_t prefix, bool store, const Xmm& r, const Mem& mem);

@@ -679,7 +679,7 @@ void Emitter::set_if(const Inst& inst, Condition cond, bool immediate) {
   const x86::CondCode cc = compare(inst, cond, immediate);
   // Fetching the destination may store another value, by moves alone, which leave the flags as they are.
   const Reg dst = define_int(inst);
-  as_.emit(I::setccFromCond(cc), x86::al);
+  as_.set_al(cc);
   as_.movzx(gp32(dst), x86::al);
   note_extended(dst);
 }
