@@ -147,11 +147,12 @@ class CodeSpace {
     const ZeroArray<Entry> entries;
   };
   enum class State : std::uint8_t { free, open, closed };
+  /// One line each: there is one for every 256 KiB that code may take.
   struct alignas(64) Chunk {
     std::atomic<std::uint64_t> last_use{0};
     std::atomic<std::uint32_t> count{0};  ///< entries in use, ascending; stored after them
+    std::atomic<std::uint32_t> live{0};   ///< stored under the caller's lock, read under ours
     std::atomic<Directory*> directory{nullptr};
-    std::atomic<std::uint32_t> live{0};  ///< stored under the caller's lock, read under ours
     // Under the lock:
     State state = State::free;
     bool recycled = false;

@@ -188,7 +188,8 @@ void Plan::find_checks_thoroughly(const ir::Block& block, std::int64_t slack, st
   CheckedSet known;
   arrivals_.clear();
   sums_.clear();
-  ranges_.begin(slack);
+  if (ranges_ == nullptr) ranges_ = std::make_unique<Ranges>();
+  ranges_->begin(slack);
   const auto boundaries = block.boundaries();
   const auto insts = block.insts();
   const auto run = [&](std::size_t n, std::size_t end, std::size_t boundary, auto&& leads_back) {
@@ -197,14 +198,14 @@ void Plan::find_checks_thoroughly(const ir::Block& block, std::int64_t slack, st
         for (const Arrival& arrival : arrivals_)
           if (arrival.boundary == boundary) known.intersect(arrival.checked);
         if (!boundaries[boundary].join) continue;
-        ranges_.begin(slack);
+        ranges_->begin(slack);
         sums_.clear();
       }
       const Inst& inst = insts[n];
       if (insts_[n].join != 0) arrivals_.push_back({insts_[n].join, known});
       if (ir::traits_of(inst.op).accesses_memory) find_check(inst, insts_[n], known, slack, true);
       if (insts_[n].join == 0) leads_back(inst);
-      ranges_.execute(inst);
+      ranges_->execute(inst);
       follow(inst, known, slack, true);
     }
   };
@@ -264,7 +265,7 @@ void Plan::find_check(const Inst& inst, InstPlan& plan, CheckedSet& known, std::
   };
   std::optional<Ranges::Sum> sum;
   // Atomics check their alignment together with their window.
-  if (thorough && (form == ir::Form::ld || form == ir::Form::st)) sum = ranges_.of(inst.a);
+  if (thorough && (form == ir::Form::ld || form == ir::Form::st)) sum = ranges_->of(inst.a);
   if (sum &&
       (!sum->base.is_slot() || std::abs(sum->low + disp) >= slack || std::abs(sum->high + disp) >= slack))
     sum.reset();

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -115,8 +116,8 @@ class Plan {
   std::vector<InstPlan> insts_;
   CheckedSet known_;  ///< what find_checks keeps
   std::vector<Arrival> arrivals_;
-  Ranges ranges_;
-  std::vector<Sum> sums_;  ///< what is thought about where a block is worth it
+  std::unique_ptr<Ranges> ranges_;  ///< made when first needed: it fills pages, and most blocks need none
+  std::vector<Sum> sums_;           ///< what is thought about where a block is worth it
   /// Of each word: `next`, the instruction that reads it next, as `base_` plus its number; what is below
   /// `base_` is of an earlier block, and means none. `replaced_in`, behind which instruction its value is
   /// replaced before anything can observe the frame: the number of the stretch without observers that the

@@ -166,7 +166,7 @@ Jit::Remake Jit::block_is_hot(const BlockKey& hot, StatsCell& stats) {
   Translated translated;
   const auto block_of = [&](const BlockKey& key) -> const ir::Block* {
     translated = translator_.translate_only(key, workshop->buffers);
-    return translated.block != nullptr ? &workshop->optimiser.optimise(*translated.block) : nullptr;
+    return translated.block != nullptr ? &workshop->optimiser().optimise(*translated.block) : nullptr;
   };
   RegisterLearning::Verdict verdict = learning_->judge(hot, plan(plan_number()).residents, block_of);
   give_back(std::move(workshop));
@@ -247,14 +247,14 @@ bool Jit::emit(Workshop& workshop, const BlockKey& key, Flavour flavour, const I
   // What is not counted any more is hot, or made when nothing is learned about hot blocks.
   const bool is_hot = options.linked && !options.count_fuel && options.threshold_counter == nullptr;
   const ir::Block& optimised =
-      optimise ? workshop.optimiser.optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep) : block;
-  if (optimise) options.loop_head = workshop.optimiser.loop_head();
+      optimise ? workshop.optimiser().optimise(block, is_hot ? opt::Loops::peel : opt::Loops::keep) : block;
+  if (optimise) options.loop_head = workshop.optimiser().loop_head();
   if (config_.count_ways) options.way_counters = way_counters_of(key, optimised.boundaries().size()).data();
   const Result<void> compiled = workshop.compiler->compile(optimised, options, out);
   if (optimise) {
     // The interpreter, which goes on after faults, has the block as the front end made it.
-    workshop.optimiser.name_origins(out.access_faults);
-    workshop.optimiser.name_origins(out.check_faults);
+    workshop.optimiser().name_origins(out.access_faults);
+    workshop.optimiser().name_origins(out.check_faults);
   }
   if (!compiled) {
     if (config_.logger != nullptr)

@@ -119,7 +119,13 @@ class Jit {
   /// What compiling takes; one for each thread that compiles at a time.
   struct Workshop {
     std::unique_ptr<codegen::Compiler> compiler;
-    opt::Optimiser optimiser;
+    /// Made when first asked for: programs that run for a short time optimise nothing, and its tables fill
+    /// pages.
+    opt::Optimiser& optimiser() {
+      if (made_optimiser == nullptr) made_optimiser = std::make_unique<opt::Optimiser>();
+      return *made_optimiser;
+    }
+    std::unique_ptr<opt::Optimiser> made_optimiser;
     codegen::Emitted emitted;
     TranslationBuffers buffers;
     /// What is made ready to be published together.

@@ -112,8 +112,9 @@ RegisterLearning::Verdict RegisterLearning::judge(
 
 void RegisterLearning::weigh(const ir::Block& block, std::uint64_t executions,
                              std::span<const codegen::Resident> residents) {
-  plan_.analyse(block, mem::kDisplacementSlack, true);
-  const bool own_choice = loop_.choose(block, layout_, plan_, residents);
+  if (plan_ == nullptr) plan_ = std::make_unique<codegen::Plan>();
+  plan_->analyse(block, mem::kDisplacementSlack, true);
+  const bool own_choice = loop_.choose(block, layout_, *plan_, residents);
   const std::uint64_t weight = own_choice ? executions / kOwnChoice : executions;
   const auto add = [&](ir::Value v) {
     if (v.is_slot()) weights_[v.slot_index()] += weight;

@@ -105,7 +105,7 @@ class RegisterLearning {
   static constexpr std::size_t kWarmBits = 1 << 14;
   std::bitset<kWarmBits> warm_;
   std::vector<std::uint64_t> weights_;
-  codegen::Plan plan_;
+  std::unique_ptr<codegen::Plan> plan_;  ///< made with the first verdict
   codegen::LoopResidents loop_;
 };
 
