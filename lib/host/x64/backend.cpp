@@ -24,7 +24,9 @@ struct Host {
   static constexpr const char* kName = "x86-64";
   static constexpr std::span<const Reg> kResidentIntegers = host_x64::kResidentIntegers;
   static constexpr std::span<const Reg> kResidentFloats = host_x64::kResidentFloats;
-  static constexpr std::size_t kCodeAlignment = 16;
+  /// A cache line: at less, the same blocks in another order took a fifth longer where calls and returns are
+  /// most of what is done.
+  static constexpr std::size_t kCodeAlignment = 64;
   static constexpr bool kReadsFrame = true;  ///< codegen::LoopResidents::choose
 
   static std::string register_name(Reg r) {
