@@ -218,15 +218,10 @@ class RegisterCache {
   /// The same where another engine will go on with the block in the middle: also temporaries and values that
   /// do not outlive the block, and what is to be done to residents.
   void collect_inside(std::vector<WriteBack>& out) const {
-    for (std::uint64_t set = dirty_ | (pending_ & resident_); set != 0; set &= set - 1) {
+    for (std::uint64_t set = dirty_ | unsettled_residents(); set != 0; set &= set - 1) {
       const Reg r{static_cast<std::uint8_t>(std::countr_zero(set))};
       out.push_back({values_[r.id].word, r, to_be_done(facts_[r.id].knowledge)});
     }
-  }
-  bool has_write_backs() const {
-    for (std::uint64_t set = dirty_; set != 0; set &= set - 1)
-      if (is_slot_register(Reg{static_cast<std::uint8_t>(std::countr_zero(set))})) return true;
-    return false;
   }
 
   /// What is known once the host has made the register's bits what they are to be (Ops::canonicalise).

@@ -124,7 +124,7 @@ Dispatcher::Choice Dispatcher::choose_by_policy(const BlockKey& key, From from) 
     }
   }
 
-  choice.block = may_run_once(from) ? session_.find_next(key) : session_.find(key);
+  choice.block = may_run_once(from) ? session_.find_not_once(key) : session_.find(key);
   IrBlock* const block = choice.block.block;
   if (block == nullptr) {
     choice.fault = choice.block.fault;

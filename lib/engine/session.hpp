@@ -89,7 +89,11 @@ class Session {
   }
   /// The same for any that is run next.
   IrCache::Got find_next(const BlockKey& key) {
-    if (IrCache::Got once; find_once(key, once)) return once;
+    IrCache::Got once;
+    return find_once(key, once) ? once : find_not_once(key);
+  }
+  /// What find_once has left.
+  IrCache::Got find_not_once(const BlockKey& key) {
     if (IrBlock* const block = find_made(key)) return {block, {}, true};
     float_env_.leave(frame_);
     const IrCache::Got got = context_.ir_cache().get(key, data_.buffers(), stats(), form_);
